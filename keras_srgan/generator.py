@@ -1,0 +1,125 @@
+import keras
+from keras import layers
+
+from keras_srgan.initializers import ICNR
+from keras_srgan.layers import Conv2D
+from keras_srgan.layers import PixelShuffle
+from keras_srgan.layers import PReLU
+from keras_srgan.layers import ResidualBlock
+
+
+@keras.saving.register_keras_serializable(package="keras_srgan")
+class Generator(keras.Model):
+    """The SRGAN generator (SRResNet): a small photo in, a large one out.
+
+    It is fully convolutional, so photos of any size go in. Its networks
+    compute in [-1, 1]; its input and output are plain RGB.
+
+    Args:
+        scale: Integer, 2, 4 or 8. How many times larger the output is.
+            Defaults to `4`.
+        num_blocks: Integer, at least 0. Residual blocks. Defaults to `16`.
+        filters: Integer. Channels of each convolution. Defaults to `64`.
+        use_batch_norm: Boolean. Whether the residual blocks and the
+            convolution after them normalize, as in the paper. Defaults to
+            `False`, as in the reference experiment.
+        dtype: Dtype policy (or its name) of the layers inside. The output is
+            float32 whatever it is. Defaults to the global policy.
+
+    Input shape: `(batch, height, width, 3)`, RGB in [0, 255], uint8 or float.
+
+    Output shape:
+        `(batch, scale * height, scale * width, 3)`, RGB in [0, 255], float32.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_srgan import Generator
+
+    generator = Generator(scale=4, num_blocks=5)
+    photos = np.random.randint(0, 256, (1, 24, 32, 3), "uint8")
+    generator(photos).shape  # (1, 96, 128, 3)
+    ```
+
+    Reference: Ledig et al., "Photo-Realistic Single Image Super-Resolution
+    Using a Generative Adversarial Network" (2017), section 2.1 and figure 4,
+    https://arxiv.org/abs/1609.04802
+    """
+
+    def __init__(
+        self,
+        scale=4,
+        num_blocks=16,
+        filters=64,
+        use_batch_norm=False,
+        dtype=None,
+        **kwargs,
+    ):
+        if scale not in (2, 4, 8):
+            raise ValueError(
+                f"`scale` must be 2, 4 or 8. Received: scale={scale!r}"
+            )
+        if not isinstance(num_blocks, int) or num_blocks < 0:
+            raise ValueError(
+                "`num_blocks` must be a non-negative integer. "
+                f"Received: num_blocks={num_blocks!r}"
+            )
+        if not isinstance(filters, int) or filters < 1:
+            raise ValueError(
+                "`filters` must be a positive integer. "
+                f"Received: filters={filters!r}"
+            )
+        policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
+
+        # === Layers ===
+        inputs = keras.Input((None, None, 3), dtype="float32", name="lr")
+        x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32")(inputs)
+        x = Conv2D(filters, 9, dtype=policy, name="start_conv")(x)
+        start = x = PReLU(dtype=policy, name="start_prelu")(x)
+        for i in range(num_blocks):
+            x = ResidualBlock(
+                filters, use_batch_norm, dtype=policy, name=f"block_{i}"
+            )(x)
+        x = Conv2D(filters, 3, dtype=policy, name="end_conv")(x)
+        if use_batch_norm:
+            x = layers.BatchNormalization(dtype=policy, name="end_norm")(x)
+        x = layers.Add(dtype=policy, name="long_skip")([x, start])
+        for i in range(scale.bit_length() - 1):
+            x = Conv2D(
+                4 * filters,
+                3,
+                kernel_initializer=ICNR(block_size=2),
+                dtype=policy,
+                name=f"upscale_{i}_conv",
+            )(x)
+            x = PixelShuffle(2, dtype=policy, name=f"upscale_{i}_shuffle")(x)
+            x = PReLU(dtype=policy, name=f"upscale_{i}_prelu")(x)
+        x = Conv2D(3, 9, dtype=policy, name="rgb_conv")(x)
+        x = layers.Activation("tanh", dtype="float32", name="rgb_tanh")(x)
+        outputs = layers.Rescaling(127.5, offset=127.5, dtype="float32")(x)
+
+        # === Functional Model ===
+        super().__init__(inputs=inputs, outputs=outputs, **kwargs)
+
+        # === Config ===
+        self.dtype_policy = policy
+        self.scale = scale
+        self.num_blocks = num_blocks
+        self.filters = filters
+        self.use_batch_norm = use_batch_norm
+
+    def get_config(self):
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "scale": self.scale,
+            "num_blocks": self.num_blocks,
+            "filters": self.filters,
+            "use_batch_norm": self.use_batch_norm,
+            "dtype": keras.dtype_policies.serialize(self.dtype_policy),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)

@@ -1,0 +1,153 @@
+import functools
+
+import keras
+from keras import layers
+from keras import ops
+
+# Channels last whatever the user's global `image_data_format` says: the order
+# of `depth_to_space` is the same on every backend only there.
+Conv2D = functools.partial(
+    layers.Conv2D, padding="same", data_format="channels_last"
+)
+# One slope a channel, shared over space, so that any image size goes in.
+PReLU = functools.partial(layers.PReLU, shared_axes=[1, 2])
+
+
+@keras.saving.register_keras_serializable(package="keras_srgan")
+class PixelShuffle(layers.Layer):
+    """Rearranges channels into space: the upscaling of sub-pixel convolution.
+
+    Args:
+        block_size: Integer, at least 1. The factor by which height and width
+            grow.
+
+    Input shape: `(batch, height, width, block_size**2 * channels)`.
+
+    Output shape:
+        `(batch, block_size * height, block_size * width, channels)`. Input
+        channel `(dy * block_size + dx) * channels + c` becomes channel `c` at
+        row `dy` and column `dx` of each output square.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_srgan.layers import PixelShuffle
+
+    PixelShuffle(2)(np.zeros((1, 8, 8, 256), "float32")).shape
+    # (1, 16, 16, 64)
+    ```
+
+    Reference: Shi et al., "Real-Time Single Image and Video Super-Resolution
+    Using an Efficient Sub-Pixel Convolutional Neural Network" (2016), section
+    3.2, https://arxiv.org/abs/1609.05158
+    """
+
+    def __init__(self, block_size, **kwargs):
+        super().__init__(**kwargs)
+        if not isinstance(block_size, int) or block_size < 1:
+            raise ValueError(
+                "`block_size` must be a positive integer. "
+                f"Received: block_size={block_size!r}"
+            )
+        self.block_size = block_size
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        if len(input_shape) != 4 or channels % self.block_size**2:
+            raise ValueError(
+                "The input must have shape (batch, height, width, channels) "
+                "with channels a multiple of `block_size**2` = "
+                f"{self.block_size**2}. Received: shape={tuple(input_shape)}"
+            )
+
+    def call(self, inputs):
+        return ops.depth_to_space(
+            inputs, self.block_size, data_format="channels_last"
+        )
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (
+            batch,
+            height and height * self.block_size,
+            width and width * self.block_size,
+            channels // self.block_size**2,
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "block_size": self.block_size}
+
+
+@keras.saving.register_keras_serializable(package="keras_srgan")
+class ResidualBlock(layers.Layer):
+    """Two 3x3 convolutions with a PReLU between, added to their input.
+
+    Args:
+        filters: Integer. Channels of both convolutions, and of the input.
+        use_batch_norm: Boolean. Whether a batch normalization follows each
+            convolution, as in the paper. Defaults to `False`: without it the
+            network trains as well and keeps the contrast of each photo.
+
+    Input and output shape: `(batch, height, width, filters)`.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_srgan.layers import ResidualBlock
+
+    ResidualBlock(64)(np.zeros((1, 8, 8, 64), "float32")).shape
+    # (1, 8, 8, 64)
+    ```
+
+    Reference: Ledig et al., "Photo-Realistic Single Image Super-Resolution
+    Using a Generative Adversarial Network" (2017), section 2.1 and figure 4,
+    https://arxiv.org/abs/1609.04802
+    """
+
+    def __init__(self, filters, use_batch_norm=False, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.use_batch_norm = use_batch_norm
+
+        def conv():
+            return Conv2D(filters, 3, use_bias=False, dtype=self.dtype_policy)
+
+        def norm():
+            return layers.BatchNormalization(dtype=self.dtype_policy)
+
+        prelu = PReLU(dtype=self.dtype_policy)
+        if use_batch_norm:
+            self.steps = [conv(), norm(), prelu, conv(), norm()]
+        else:
+            self.steps = [conv(), prelu, conv()]
+
+    def build(self, input_shape):
+        if len(input_shape) != 4 or input_shape[-1] != self.filters:
+            raise ValueError(
+                "The input must have shape (batch, height, width, filters) "
+                f"with filters={self.filters}. "
+                f"Received: shape={tuple(input_shape)}"
+            )
+        for layer in self.steps:
+            layer.build(input_shape)
+
+    def call(self, inputs, training=None):
+        x = inputs
+        for layer in self.steps:
+            if isinstance(layer, layers.BatchNormalization):
+                x = layer(x, training=training)
+            else:
+                x = layer(x)
+        return inputs + x
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "use_batch_norm": self.use_batch_norm,
+        }
