@@ -1,0 +1,117 @@
+import keras
+from keras import layers
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="keras_srgan")
+class Augmentation(layers.Layer):
+    """Random flips and slight colour changes of HR photos, while training.
+
+    Each photo of a batch gets its own. The defaults are those of the
+    reference experiment. One layer rather than five of Keras': hue and
+    saturation share one trip through HSV, and saturation stays in gamut.
+
+    Args:
+        flip: Boolean. Whether half the photos are mirrored left to right.
+            Defaults to `True`.
+        saturation: Float in [0, 1]. Saturation is multiplied by a factor
+            within this of 1. Defaults to `0.05`.
+        hue: Float in [0, 0.5]. Hue turns by up to this share of the colour
+            circle, either way. Defaults to `0.05`.
+        brightness: Float in [0, 1]. Up to this share of 255 is added or taken
+            away. Defaults to `0.05`.
+        contrast: Float in [0, 1]. Distances from each channel's mean are
+            multiplied by a factor within this of 1. Defaults to `0.05`.
+        seed: Integer, for repeatable draws. Defaults to `None`: drawn from
+            the global seed.
+
+    Input and output shape:
+        `(batch, height, width, 3)`, RGB in [0, 255]; the output is float32.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_srgan import Augmentation
+
+    photos = np.random.randint(0, 256, (2, 32, 32, 3), "uint8")
+    Augmentation(hue=0)(photos, training=True)
+    ```
+    """
+
+    def __init__(
+        self,
+        flip=True,
+        saturation=0.05,
+        hue=0.05,
+        brightness=0.05,
+        contrast=0.05,
+        seed=None,
+        dtype="float32",
+        **kwargs,
+    ):
+        super().__init__(dtype=dtype, **kwargs)
+        limits = {"saturation": 1, "hue": 0.5, "brightness": 1, "contrast": 1}
+        values = (saturation, hue, brightness, contrast)
+        for (name, limit), value in zip(limits.items(), values, strict=True):
+            if not 0 <= value <= limit:
+                raise ValueError(
+                    f"`{name}` must be in [0, {limit}]. "
+                    f"Received: {name}={value!r}"
+                )
+        self.flip = flip
+        self.saturation = saturation
+        self.hue = hue
+        self.brightness = brightness
+        self.contrast = contrast
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, images, training=False):
+        images = ops.cast(images, "float32")
+        if not training:
+            return images
+        batch = ops.shape(images)[0]
+
+        def draw(low, high):
+            return keras.random.uniform(
+                (batch, 1, 1, 1), low, high, seed=self.seed_generator
+            )
+
+        if self.flip:
+            mirrored = ops.flip(images, axis=2)
+            images = ops.where(draw(0.0, 1.0) < 0.5, mirrored, images)
+        if self.saturation or self.hue:
+            hsv = ops.image.rgb_to_hsv(
+                images / 255, data_format="channels_last"
+            )
+            hue, saturation, value = ops.split(hsv, 3, axis=-1)
+            hue = (hue + draw(-self.hue, self.hue)) % 1.0
+            saturation *= draw(1 - self.saturation, 1 + self.saturation)
+            hsv = ops.concatenate(
+                [hue, ops.clip(saturation, 0, 1), value], axis=-1
+            )
+            images = 255 * ops.image.hsv_to_rgb(
+                hsv, data_format="channels_last"
+            )
+        if self.brightness:
+            images += 255 * draw(-self.brightness, self.brightness)
+        if self.contrast:
+            mean = ops.mean(images, axis=(1, 2), keepdims=True)
+            factor = draw(1 - self.contrast, 1 + self.contrast)
+            images = mean + factor * (images - mean)
+        return ops.clip(images, 0, 255)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "flip": self.flip,
+            "saturation": self.saturation,
+            "hue": self.hue,
+            "brightness": self.brightness,
+            "contrast": self.contrast,
+            "seed": self.seed,
+        }

@@ -1,0 +1,47 @@
+import keras
+import numpy as np
+
+
+def check_images(images, name: str) -> None:
+    """Raise unless `images` is a batch of RGB photos, as far as shapes tell.
+
+    Args:
+        images: Array or tensor, perhaps symbolic: unknown sizes pass.
+        name: String. What the error calls it.
+
+    Raises:
+        ValueError: if `images` is not of shape `(batch, height, width, 3)` or
+            neither uint8 nor float.
+    """
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[-1] not in (3, None):
+        raise ValueError(
+            f"`{name}` must be RGB images of shape (batch, height, width, 3)."
+            f" Received: {name}.shape={shape}"
+        )
+    dtype = keras.backend.standardize_dtype(images.dtype)
+    if dtype != "uint8" and not keras.backend.is_float_dtype(dtype):
+        raise ValueError(
+            f"`{name}` must be uint8 or float. Received: {name}.dtype={dtype}"
+        )
+
+
+def check_range(images: np.ndarray, name: str) -> None:
+    """Raise unless the values of `images` are levels in [0, 255].
+
+    Args:
+        images: NumPy array of images.
+        name: String. What the error calls it.
+
+    Raises:
+        ValueError: if a value is not finite or outside [0, 255], or if all
+            are so small that the images must have been scaled to [0, 1].
+    """
+    if images.dtype == np.uint8 or images.size == 0:
+        return
+    low, high = float(images.min()), float(images.max())
+    if not (0 <= low <= high <= 255) or 0 < high <= 1:
+        raise ValueError(
+            f"`{name}` must hold RGB levels in [0, 255]; do not normalise it. "
+            f"Received: {name} with values from {low:g} to {high:g}"
+        )

@@ -1,0 +1,48 @@
+import os
+import tempfile
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Most tests compile the same few tiny steps: let JAX find them again.
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR",
+    os.path.join(tempfile.gettempdir(), "keras_srgan_tests_jax_cache"),
+)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+from keras_srgan import SRGAN  # noqa: E402
+from keras_srgan import Discriminator  # noqa: E402
+from keras_srgan import Generator  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def photos():
+    """Eight smooth photos: random colours, enlarged."""
+    rng = np.random.default_rng(0)
+    colours = rng.uniform(0, 255, (8, 4, 4, 3)).astype("float32")
+    large = keras.ops.image.resize(colours, (32, 32), "bicubic")
+    return np.clip(keras.ops.convert_to_numpy(large), 0, 255).astype("uint8")
+
+
+@pytest.fixture
+def make_srgan():
+    """Builds a tiny SRGAN; arguments go to `compile`, MSE by default."""
+
+    def make(dtype=None, augmentation=None, **arguments):
+        srgan = SRGAN(
+            Generator(num_blocks=1, filters=4, dtype=dtype),
+            Discriminator(filters=2, dtype=dtype),
+            augmentation=augmentation,
+        )
+        srgan.compile(**{"content_loss": "mse", **arguments})
+        return srgan
+
+    return make
