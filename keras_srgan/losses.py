@@ -129,9 +129,8 @@ class VGGContentLoss(keras.losses.Loss):
         if self._features is not None:
             return
         vgg = self._build_vgg()
-        network = keras.Model(
-            vgg.input, vgg.get_layer(self.layer).output, trainable=False
-        )
+        network = keras.Model(vgg.input, vgg.get_layer(self.layer).output)
+        network.trainable = False
         for layer in network.layers:
             layer.dtype_policy = self.vgg_dtype
         self.variables = network.variables

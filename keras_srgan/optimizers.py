@@ -1,4 +1,5 @@
 import keras
+from keras import ops
 
 
 class PlayersOptimizer(keras.optimizers.MultiOptimizer):
@@ -85,3 +86,10 @@ class PlayersOptimizer(keras.optimizers.MultiOptimizer):
     def learning_rate(self, value):
         self.generator_optimizer.learning_rate = value
         self.discriminator_optimizer.learning_rate = value
+
+    def save_own_variables(self, store):
+        # Keras saves the two optimizers by themselves, as attributes of this.
+        store["iteration"] = ops.convert_to_numpy(self.iterations)
+
+    def load_own_variables(self, store):
+        self.iterations.assign(store["iteration"])

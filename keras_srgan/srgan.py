@@ -384,6 +384,10 @@ class SRGAN(Trainer, keras.Model):
                     on_epoch_begin=lambda epoch, logs: x.set_epoch(epoch)
                 )
             )
+        elif not hasattr(x, "shape"):
+            # Keras warns of each stream that it cannot shuffle it.
+            dataset = isinstance(x, keras.utils.PyDataset)
+            kwargs.setdefault("shuffle", dataset)
         callbacks = own + keras.tree.flatten(callbacks or [])
         return super().fit(x, y, callbacks=callbacks, **kwargs)
 

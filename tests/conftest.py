@@ -36,13 +36,13 @@ def photos():
 def make_srgan():
     """Builds a tiny SRGAN; arguments go to `compile`, MSE by default."""
 
-    def make(dtype=None, augmentation=None, **arguments):
+    def make(*optimizers, dtype=None, augmentation=None, **arguments):
         srgan = SRGAN(
             Generator(num_blocks=1, filters=4, dtype=dtype),
             Discriminator(filters=2, dtype=dtype),
             augmentation=augmentation,
         )
-        srgan.compile(**{"content_loss": "mse", **arguments})
+        srgan.compile(*optimizers, **{"content_loss": "mse", **arguments})
         return srgan
 
     return make

@@ -1,0 +1,158 @@
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from steps import make_srgan
+
+HERE = pathlib.Path(__file__).parent
+BACKENDS = ("tensorflow", "jax", "torch")
+OTHERS = [b for b in BACKENDS if b != keras.backend.backend()]
+once = pytest.mark.skipif(
+    keras.backend.backend() != "jax",
+    reason="compares all backends; runs once, under KERAS_BACKEND=jax",
+)
+
+
+def run(backend, *command):
+    """Run Python in a process on another backend; return what it prints."""
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    result = subprocess.run(
+        [sys.executable, *map(str, command)],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+@once
+def test_twenty_steps_agree_on_all_backends(tmp_path):
+    rng = np.random.default_rng(0)
+    start = {
+        f"weight_{i}": weight
+        for i, weight in enumerate(make_srgan().get_weights())
+    }
+    colours = rng.uniform(0, 255, (80, 8, 8, 3)).astype("float32")
+    photos = keras.ops.image.resize(colours, (32, 32), "bicubic")
+    start["photos"] = np.clip(photos, 0, 255).astype("uint8")
+    np.savez(tmp_path / "start.npz", **start)
+    # Random kernels that keep the size of the features through 16 layers.
+    vgg = keras.applications.VGG19(include_top=False, weights=None)
+    vgg.set_weights([w * 2**0.5 for w in vgg.get_weights()])
+    vgg.save_weights(tmp_path / "vgg.weights.h5")
+
+    ends = {}
+    for backend in BACKENDS:
+        out = tmp_path / f"{backend}.npz"
+        run(
+            backend,
+            HERE / "steps.py",
+            tmp_path / "start.npz",
+            tmp_path / "vgg.weights.h5",
+            out,
+        )
+        ends[backend] = np.load(out)
+
+    print("\nlargest relative difference to JAX, ||a - b|| / ||b||, a tensor")
+    for setting in ("sgd vgg", "sgd mse", "adam vgg", "adam mse"):
+        names = [n for n in ends["jax"] if n.startswith(f"{setting} ")]
+        for backend in ("tensorflow", "torch"):
+            worst = max(
+                np.linalg.norm(ends[backend][n] - ends["jax"][n])
+                / np.linalg.norm(ends["jax"][n])
+                for n in names
+                if np.linalg.norm(ends["jax"][n]) > 1e-3
+            )
+            print(f"{setting:8} {backend:10} {worst:.1e}")
+            assert worst < 1e-4, (setting, backend)
+        moved = max(
+            np.linalg.norm(ends["jax"][n] - start[f"weight_{i}"])
+            for i, n in enumerate(names)
+        )
+        assert moved > 1e-3, setting
+
+
+PREDICT_AND_GO_ON = """
+import sys
+import keras
+import numpy as np
+import keras_srgan
+
+folder = sys.argv[1]
+data = np.load(f"{folder}/data.npz")
+srgan = keras.saving.load_model(f"{folder}/srgan.keras")
+before = [np.array(v) for v in srgan.optimizer.variables]
+predicted = srgan.predict(data["lr"], verbose=0)
+srgan.fit(data["photos"], batch_size=4, shuffle=False, verbose=0)
+after = [np.array(v) for v in srgan.trainable_variables]
+np.savez(
+    f"{folder}/{keras.backend.backend()}.npz",
+    predicted=predicted,
+    **{f"optimizer_{i}": v for i, v in enumerate(before)},
+    **{f"weight_{i}": v for i, v in enumerate(after)},
+)
+"""
+
+
+def test_a_model_goes_on_training_on_another_backend(photos, tmp_path):
+    srgan = make_srgan()
+    srgan.compile(content_loss="mse")
+    arguments = {"batch_size": 4, "shuffle": False, "verbose": 0}
+    srgan.fit(photos, epochs=3, **arguments)
+    srgan.save(tmp_path / "srgan.keras")
+    optimizer = [np.array(v) for v in srgan.optimizer.variables]
+    lr = photos[:, ::4, ::4]
+    np.savez(tmp_path / "data.npz", photos=photos, lr=lr)
+    predicted = srgan.predict(lr, verbose=0)
+    srgan.fit(photos, **arguments)
+    weights = [np.array(v) for v in srgan.trainable_variables]
+    assert optimizer[0] == 6
+
+    for backend in OTHERS:
+        run(backend, "-c", PREDICT_AND_GO_ON, tmp_path)
+        other = np.load(tmp_path / f"{backend}.npz")
+        np.testing.assert_allclose(
+            other["predicted"], predicted, atol=1e-4 * 255
+        )
+        for i, value in enumerate(optimizer):
+            np.testing.assert_array_equal(other[f"optimizer_{i}"], value)
+        for i, value in enumerate(weights):
+            np.testing.assert_allclose(
+                other[f"weight_{i}"], value, atol=2e-5, err_msg=backend
+            )
+
+
+IMPORTED = """
+import json
+import sys
+import keras_srgan
+print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
+"""
+
+
+def test_importing_is_light():
+    """Neither keras-hub, nor a second backend, nor what only some need."""
+    backend = keras.backend.backend()
+    keras_alone = json.loads(
+        run(backend, "-c", IMPORTED.replace("keras_srgan", "keras"))
+    )
+    imported = json.loads(run(backend, "-c", IMPORTED))
+    added = set(imported) - set(keras_alone)
+    assert not added & {"keras_hub", "matplotlib", "skimage", "scipy", *OTHERS}
+
+
+def test_only_trainers_import_a_backend():
+    package = HERE.parent / "keras_srgan"
+    for path in package.rglob("*.py"):
+        if path.parent.name == "trainers":
+            continue
+        for line in path.read_text().splitlines():
+            words = line.split()
+            if words[:1] in (["import"], ["from"]):
+                assert words[1].split(".")[0] not in BACKENDS, path

@@ -1,0 +1,134 @@
+"""Bad input gets one clear error."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_srgan import SRGAN
+from keras_srgan import Generator
+
+
+@pytest.fixture
+def srgan(make_srgan):
+    return make_srgan()
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda x: x.astype("int32"), "`x` must be uint8 or float.*int32"),
+        (
+            lambda x: x.astype("complex64"),
+            "`x` must be uint8 or float.*complex",
+        ),
+        (lambda x: x[0], r"`x` must be RGB.*\(32, 32, 3\)"),
+        (lambda x: x[..., :1], r"`x` must be RGB.*\(8, 32, 32, 1\)"),
+        (lambda x: x / 255, r"`x` must hold RGB levels.*normalise.* to 1"),
+        (lambda x: x / 127.5 - 1, r"`x` must hold RGB levels.*from -1 to 1"),
+        (lambda x: x * np.float32("nan"), r"`x` must hold RGB levels.*nan"),
+        (lambda x: x * 257.0, r"`x` must hold RGB levels.*65535"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_images(srgan, photos, method, change, message):
+    photos[0, 0, 0], photos[0, 0, 1] = 0, 255
+    with pytest.raises(ValueError, match=message):
+        getattr(srgan, method)(change(photos), verbose=0)
+
+
+def test_validation_images(srgan, photos):
+    with pytest.raises(ValueError, match="`validation_data` must hold RGB"):
+        srgan.fit(photos, verbose=0, validation_data=photos / 255)
+
+
+def test_images_of_a_stream(srgan, photos):
+    """Where values cannot be seen before training, shapes are."""
+
+    def batches():
+        while True:
+            yield (photos[..., :2],)
+
+    with pytest.raises(ValueError, match=r"`HR images` must be RGB.*32, 2\)"):
+        srgan.fit(batches(), steps_per_epoch=1, verbose=0)
+
+
+def test_hr_size_that_the_scale_does_not_divide(srgan, photos):
+    with pytest.raises(ValueError, match=r"multiples of.*4.*30, 32, 3\)"):
+        srgan.fit(photos[:, :30], verbose=0)
+
+
+def test_pairs_whose_sizes_disagree(srgan, photos):
+    with pytest.raises(ValueError, match=r"4 times.*8, 7, 3\).*32, 32, 3\)"):
+        srgan.fit(photos[:, :8, :7], photos, verbose=0)
+
+
+def test_sample_weights(srgan, photos):
+    lr = photos[:, ::4, ::4]
+    with pytest.raises(ValueError, match="sample or class weights"):
+        srgan.fit(lr, photos, sample_weight=np.ones(8), verbose=0)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"content_loss": "vgg16"}, "`content_loss`.*'vgg', 'mse'.*'vgg16'"),
+        ({"content_loss": None}, "`content_loss`.*None"),
+        ({"adversarial_weight": -1}, "`adversarial_weight`.*=-1"),
+        ({"pixel_weight": float("nan")}, "`pixel_weight`.*=nan"),
+        ({"generator_optimizer": "adamant"}, "adamant"),
+    ],
+)
+def test_compile_arguments(srgan, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        srgan.compile(**arguments)
+
+
+def test_one_optimizer_for_two_players(srgan):
+    adam = keras.optimizers.Adam()
+    with pytest.raises(ValueError, match="two objects"):
+        srgan.compile(adam, adam, content_loss="mse")
+
+
+def test_a_generator_without_a_scale():
+    inputs = keras.Input((None, None, 3))
+    generator = keras.Model(inputs, keras.layers.UpSampling2D(4)(inputs))
+    with pytest.raises(ValueError, match="`generator`.*integer `scale`"):
+        SRGAN(generator)
+
+
+@pytest.mark.parametrize("steps", [1, 7])
+def test_nan_loss_stops_training_before_anything_is_saved(
+    make_srgan, photos, tmp_path, steps
+):
+    """A rate that explodes at once; the checkpoint before it stays."""
+    srgan = make_srgan()
+    checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "last.keras")
+    srgan.fit(photos, batch_size=4, verbose=0, callbacks=[checkpoint])
+    good = (tmp_path / "last.keras").read_bytes()
+
+    first = srgan.generator.get_layer("start_conv").kernel
+    first.assign(np.full(first.shape, np.nan, "float32"))
+    with pytest.raises(FloatingPointError, match="epoch 1: .*loss.*NaN"):
+        srgan.fit(
+            photos,
+            batch_size=8 // steps or 1,
+            epochs=9,
+            verbose=0,
+            callbacks=[checkpoint],
+        )
+    assert (tmp_path / "last.keras").read_bytes() == good
+    healthy = keras.saving.load_model(tmp_path / "last.keras")
+    assert np.isfinite(healthy.evaluate(photos, verbose=0)).all()
+
+
+def test_unknown_weights_of_the_content_loss(make_srgan, photos):
+    from keras_srgan import VGGContentLoss
+
+    srgan = make_srgan(content_loss=VGGContentLoss(weights="missing.h5"))
+    with pytest.raises(FileNotFoundError, match="missing.h5"):
+        srgan.fit(photos, verbose=0)
+
+
+def test_generator_output_is_never_silently_wrong_sized():
+    with pytest.raises(ValueError, match="incompatible|shape"):
+        Generator(num_blocks=0, filters=2)(np.zeros((1, 8, 8, 4)))

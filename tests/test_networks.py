@@ -1,0 +1,146 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_srgan import Discriminator
+from keras_srgan import Generator
+from keras_srgan.initializers import ICNR
+from keras_srgan.layers import PixelShuffle
+from keras_srgan.layers import ResidualBlock
+
+
+def levels(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, "uint8")
+
+
+def as_numpy(tensor):
+    return ops.convert_to_numpy(ops.stop_gradient(tensor))
+
+
+def test_default_networks_are_those_of_the_reference():
+    assert Generator().count_params() == 1_544_387
+    discriminator = Discriminator()
+    assert discriminator.count_params() == 5_211_713
+    assert discriminator(levels(2, 128, 128, 3)).shape == (2, 8, 8, 1)
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("size", [(1, 1), (5, 8), (13, 7)])
+def test_any_image_size_goes_in(scale, size):
+    generator = Generator(scale, num_blocks=1, filters=4)
+    photo = generator(levels(1, *size, 3))
+    assert photo.shape == (1, size[0] * scale, size[1] * scale, 3)
+    logits = Discriminator(filters=2)(photo)
+    expected = [-(-side * scale // 16) for side in size]
+    assert logits.shape == (1, *expected, 1)
+
+
+@pytest.mark.parametrize(
+    "policy", ["float32", "mixed_bfloat16", "mixed_float16", "bfloat16"]
+)
+def test_levels_go_in_and_float32_levels_come_out(policy):
+    generator = Generator(num_blocks=1, filters=4, dtype=policy)
+    photo = levels(1, 8, 8, 3)
+    upscaled = generator(photo)
+    assert generator.get_layer("end_conv").compute_dtype in policy
+    assert keras.backend.standardize_dtype(upscaled.dtype) == "float32"
+    assert 0 <= as_numpy(upscaled).min() < as_numpy(upscaled).max() <= 255
+    np.testing.assert_array_equal(
+        as_numpy(upscaled), as_numpy(generator(photo.astype("float32")))
+    )
+    logits = Discriminator(filters=2, dtype=policy)(upscaled)
+    assert keras.backend.standardize_dtype(logits.dtype) == "float32"
+
+
+@pytest.mark.parametrize("use_batch_norm", [False, True])
+@pytest.mark.parametrize("network", [Generator, Discriminator])
+def test_save_and_load(network, use_batch_norm, tmp_path):
+    model = network(
+        filters=4, use_batch_norm=use_batch_norm, dtype="mixed_bfloat16"
+    )
+    photo = levels(1, 16, 16, 3)
+    model(photo, training=True)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert loaded.get_config() == model.get_config()
+    np.testing.assert_array_equal(
+        as_numpy(loaded(photo)), as_numpy(model(photo))
+    )
+
+
+def test_batch_norm_is_where_the_paper_has_it():
+    def norms(model):
+        return sum(
+            isinstance(layer, keras.layers.BatchNormalization)
+            for layer in model._flatten_layers()
+        )
+
+    assert norms(Generator(use_batch_norm=True)) == 2 * 16 + 1
+    assert norms(Discriminator(use_batch_norm=True)) == 7
+
+
+def test_pixel_shuffle_places_channels_row_by_row():
+    shuffled = PixelShuffle(2)(
+        np.arange(8, dtype="float32").reshape(1, 1, 1, 8)
+    )
+    # Two output channels; each group of two fills one place of the square.
+    np.testing.assert_array_equal(
+        as_numpy(shuffled)[0], [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]
+    )
+
+
+def test_pixel_shuffle_is_the_inverse_of_space_to_depth():
+    images = levels(2, 6, 9, 5).astype("float32")
+    deep = ops.space_to_depth(images, 3, data_format="channels_last")
+    np.testing.assert_array_equal(as_numpy(PixelShuffle(3)(deep)), images)
+
+
+def test_icnr_starts_without_a_checkerboard():
+    generator = Generator(num_blocks=1, filters=4)
+    deep = keras.Model(
+        generator.input, generator.get_layer("upscale_0_prelu").output
+    )
+    features = as_numpy(deep(levels(1, 6, 6, 3)))
+    square = features.reshape(6, 2, 6, 2, -1)
+    np.testing.assert_allclose(
+        square, np.broadcast_to(square[:, :1, :, :1], square.shape), atol=1e-6
+    )
+    assert features.std() > 0
+
+
+def test_a_residual_block_adds_to_its_input():
+    block = ResidualBlock(4)
+    features = levels(1, 8, 8, 4).astype("float32")
+    assert np.abs(as_numpy(block(features)) - features).max() > 0
+    for weight in block.weights:
+        weight.assign(np.zeros(weight.shape))
+    np.testing.assert_array_equal(as_numpy(block(features)), features)
+
+
+def test_networks_ignore_a_global_channels_first():
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        shape = Generator(num_blocks=1, filters=4)(levels(1, 6, 9, 3)).shape
+    finally:
+        keras.config.set_image_data_format(before)
+    assert shape == (1, 24, 36, 3)
+
+
+@pytest.mark.parametrize(
+    "build, message",
+    [
+        (lambda: Generator(scale=3), "`scale`.*scale=3"),
+        (lambda: Generator(num_blocks=-1), "`num_blocks`.*num_blocks=-1"),
+        (lambda: Generator(filters=0), "`filters`.*filters=0"),
+        (lambda: Discriminator(filters=1.5), "`filters`.*filters=1.5"),
+        (lambda: PixelShuffle(0), "`block_size`.*block_size=0"),
+        (lambda: PixelShuffle(2)(levels(1, 2, 2, 3)), r"multiple.*\(1, 2, 2,"),
+        (lambda: ResidualBlock(4)(levels(1, 2, 2, 3)), r"filters=4.*\(1, 2, "),
+        (lambda: ICNR(2)((3, 3, 4, 6)), "multiple.*filters=6"),
+    ],
+)
+def test_bad_arguments_are_named(build, message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        build()

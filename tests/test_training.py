@@ -1,0 +1,335 @@
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_srgan import SRGAN
+from keras_srgan import VGGContentLoss
+
+TORCH = keras.backend.backend() == "torch"
+
+
+def weights(model):
+    return [np.array(weight) for weight in model.get_weights()]
+
+
+def moved(before, after):
+    return [
+        not np.array_equal(a, b) for a, b in zip(before, after, strict=True)
+    ]
+
+
+def test_a_new_srgan_is_compiled_with_the_reference_settings():
+    srgan = SRGAN()
+    for optimizer in srgan.optimizer.optimizers:
+        config = optimizer.get_config()
+        assert isinstance(optimizer, keras.optimizers.Adam)
+        assert config["learning_rate"] == pytest.approx(1e-4)
+        assert (config["beta_1"], config["beta_2"]) == (0.9, 0.999)
+        assert config["epsilon"] == 1e-8
+    assert len(srgan.optimizer.optimizers) == 2
+    assert isinstance(srgan.content_loss, VGGContentLoss)
+    assert srgan.content_loss.layer == "block5_conv4"
+    assert srgan.adversarial_weight == 1e-3
+    assert srgan.pixel_weight == 0
+    assert srgan.scale == 4
+
+
+def test_fit_trains_both_players(make_srgan, photos):
+    srgan = make_srgan()
+    before = weights(srgan.generator), weights(srgan.discriminator)
+    history = srgan.fit(photos, batch_size=4, epochs=2, verbose=0).history
+    assert all(moved(before[0], weights(srgan.generator)))
+    assert all(moved(before[1], weights(srgan.discriminator)))
+    assert set(history) == {
+        "loss",
+        "content_loss",
+        "adversarial_loss",
+        "discriminator_loss",
+        "psnr",
+    }
+    assert np.isfinite(list(history.values())).all()
+
+
+def test_fit_learns(make_srgan, photos):
+    srgan = make_srgan(keras.optimizers.Adam(1e-2), adversarial_weight=0)
+    first = srgan.evaluate(photos, verbose=0, return_dict=True)
+    srgan.fit(photos, batch_size=8, epochs=20, verbose=0)
+    last = srgan.evaluate(photos, verbose=0, return_dict=True)
+    assert last["psnr"] > first["psnr"] + 2
+    assert last["loss"] < first["loss"] / 1.5
+
+
+def test_the_loss_is_the_weighted_sum_of_its_parts(make_srgan, photos):
+    srgan = make_srgan(
+        content_loss=VGGContentLoss("block1_conv2", weights=None),
+        adversarial_weight=0.5,
+        pixel_weight=0.25,
+    )
+    for logs in (
+        srgan.train_on_batch(photos, return_dict=True),
+        srgan.test_on_batch(photos, return_dict=True),
+    ):
+        parts = (
+            logs["content_loss"]
+            + 0.25 * logs["pixel_loss"]
+            + 0.5 * logs["adversarial_loss"]
+        )
+        assert logs["loss"] == pytest.approx(parts, rel=1e-5)
+        assert 0 < logs["content_loss"] != logs["pixel_loss"]
+
+
+def test_without_an_adversary_the_discriminator_is_left_alone(
+    make_srgan, photos
+):
+    srgan = make_srgan(adversarial_weight=0)
+    state = srgan.optimizer.discriminator_optimizer.variables
+    before = weights(srgan.discriminator), [np.array(v) for v in state]
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("the discriminator was called")
+
+    srgan.discriminator.call = refuse
+    history = srgan.fit(photos, batch_size=4, verbose=0).history
+    assert set(history) == {"loss", "content_loss", "psnr"}
+    assert not any(moved(before[0], weights(srgan.discriminator)))
+    assert not any(moved(before[1], [np.array(v) for v in state]))
+
+
+def test_stages_follow_each_other(make_srgan, photos):
+    srgan = make_srgan(adversarial_weight=0)
+    srgan.fit(photos, batch_size=4, verbose=0)
+    before = weights(srgan.generator)
+    srgan.compile(content_loss="mse", adversarial_weight=1e-3)
+    assert not any(moved(before, weights(srgan.generator)))
+    history = srgan.fit(photos, batch_size=4, verbose=0).history
+    assert "discriminator_loss" in history
+
+
+def test_pairs_are_taken_as_they_are(make_srgan, photos):
+    pairs = make_srgan()
+    alone = make_srgan(augmentation=keras.layers.Identity())
+    alone.set_weights(pairs.get_weights())
+    lr = ops.convert_to_numpy(pairs.degradation(photos))
+    pairs.fit(lr.astype("uint8"), photos, batch_size=8, verbose=0)
+    alone.fit(photos, batch_size=8, verbose=0)
+    for a, b in zip(weights(pairs), weights(alone), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_evaluation_is_repeatable_and_has_psnr(make_srgan, photos):
+    srgan = make_srgan()
+    first, second = (
+        srgan.evaluate(photos, batch_size=4, verbose=0, return_dict=True)
+        for _ in range(2)
+    )
+    assert first == second
+    lr = ops.convert_to_numpy(srgan.degradation(photos))
+    pairs = srgan.evaluate(lr, photos, verbose=0, return_dict=True)
+    assert pairs["psnr"] == pytest.approx(first["psnr"], abs=1e-3)
+
+
+def test_validation_is_logged_under_its_own_names(make_srgan, photos):
+    srgan = make_srgan()
+    history = srgan.fit(
+        photos, batch_size=4, epochs=2, verbose=0, validation_data=photos[:3]
+    ).history
+    assert {name for name in history if not name.startswith("val_")} == {
+        name[4:] for name in history if name.startswith("val_")
+    }
+
+
+def test_batches_are_augmented_anew_and_repeatably(photos):
+    class Record(keras.callbacks.Callback):
+        def __init__(self):
+            self.losses = []
+
+        def on_train_batch_end(self, batch, logs):
+            self.losses.append(float(logs["loss"]))
+
+    def losses():
+        from keras_srgan import Discriminator
+        from keras_srgan import Generator
+
+        keras.utils.set_random_seed(1)
+        srgan = SRGAN(
+            Generator(num_blocks=0, filters=2), Discriminator(filters=1)
+        )
+        still = keras.optimizers.SGD(0.0)
+        srgan.compile(still, adversarial_weight=0, content_loss="mse")
+        record = Record()
+        srgan.fit(photos[:1], epochs=4, verbose=0, callbacks=[record])
+        return record.losses
+
+    first = losses()
+    assert len(set(first)) == 4
+    assert losses() == first
+
+
+def test_predict_upscales(make_srgan, photos):
+    srgan = make_srgan()
+    upscaled = srgan.predict(photos[:3, :7, :5], verbose=0)
+    assert upscaled.shape == (3, 28, 20, 3)
+    assert upscaled.dtype == np.float32
+    assert 0 <= upscaled.min() < upscaled.max() <= 255
+
+
+def generator_of_batches(photos):
+    while True:
+        yield (photos[:4],)
+
+
+@pytest.mark.parametrize(
+    "source", ["float array", "generator", "tf.data", "DataLoader", "directory"]
+)
+def test_any_source_of_batches(make_srgan, photos, source, tmp_path):
+    arguments = {}
+    if source == "float array":
+        data = photos.astype("float64")
+        arguments["batch_size"] = 4
+    elif source == "generator":
+        data = generator_of_batches(photos)
+        arguments["steps_per_epoch"] = 2
+    elif source == "tf.data":
+        tf = pytest.importorskip("tensorflow")
+        data = tf.data.Dataset.from_tensor_slices(photos).batch(4)
+    elif source == "DataLoader":
+        torch = pytest.importorskip("torch")
+        tensors = torch.from_numpy(photos)
+        data = torch.utils.data.DataLoader(tensors, batch_size=4)
+    else:
+        pytest.importorskip("tensorflow")
+        for i, photo in enumerate(photos):
+            keras.utils.save_img(tmp_path / f"{i}.png", photo)
+        data = keras.utils.image_dataset_from_directory(
+            tmp_path,
+            labels=None,
+            image_size=(32, 32),
+            batch_size=4,
+            verbose=False,
+        )
+    history = make_srgan().fit(data, verbose=0, **arguments).history
+    assert np.isfinite(history["loss"]).all()
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision(make_srgan, photos, policy):
+    srgan = make_srgan(
+        dtype=policy, content_loss=VGGContentLoss("block1_conv1", weights=None)
+    )
+    scaled = isinstance(srgan.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert scaled == (policy == "mixed_float16")
+    before = weights(srgan.generator), weights(srgan.discriminator)
+    history = srgan.fit(photos, batch_size=4, epochs=3, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert any(moved(before[0], weights(srgan.generator)))
+    assert any(moved(before[1], weights(srgan.discriminator)))
+    assert all(w.dtype == np.float32 for w in weights(srgan.generator))
+    srgan.optimizer.learning_rate = 1e-5
+    assert srgan.predict(photos, verbose=0).dtype == np.float32
+
+
+def test_gradient_accumulation_equals_a_larger_batch(make_srgan, photos):
+    def sgd(**arguments):
+        return keras.optimizers.SGD(1e-2, **arguments)
+
+    none = keras.layers.Identity()
+    large = make_srgan(sgd(), sgd(), augmentation=none)
+    small = make_srgan(
+        sgd(gradient_accumulation_steps=2),
+        sgd(gradient_accumulation_steps=2),
+        augmentation=none,
+    )
+    small.set_weights(large.get_weights())
+    large.fit(photos, batch_size=8, verbose=0, shuffle=False)
+    small.fit(photos, batch_size=4, verbose=0, shuffle=False)
+    for a, b in zip(weights(large), weights(small), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.skipif(TORCH, reason="Keras has no steps_per_execution on torch")
+def test_steps_per_execution(make_srgan, photos):
+    one = make_srgan(augmentation=keras.layers.Identity())
+    two = make_srgan(
+        augmentation=keras.layers.Identity(), steps_per_execution=2
+    )
+    two.set_weights(one.get_weights())
+    for srgan in (one, two):
+        srgan.fit(photos, batch_size=2, verbose=0, shuffle=False)
+    for a, b in zip(weights(one), weights(two), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_run_eagerly(make_srgan, photos):
+    photo = photos[:1, :16, :16]
+    history = make_srgan(run_eagerly=True).fit(photo, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+
+
+def test_keras_callbacks_work(make_srgan, photos, tmp_path):
+    def adam():
+        return keras.optimizers.Adam(1e-3, use_ema=True)
+
+    srgan = make_srgan(adam(), adam())
+    srgan.fit(
+        photos,
+        batch_size=4,
+        epochs=3,
+        verbose=0,
+        validation_data=photos,
+        callbacks=[
+            keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2),
+            keras.callbacks.ReduceLROnPlateau("val_loss"),
+            keras.callbacks.EarlyStopping("val_psnr", mode="max", patience=9),
+            keras.callbacks.ModelCheckpoint(
+                tmp_path / "best.keras",
+                monitor="val_psnr",
+                mode="max",
+                save_best_only=True,
+            ),
+            keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+            keras.callbacks.TerminateOnNaN(),
+            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+            keras.callbacks.BackupAndRestore(tmp_path / "backup"),
+        ],
+    )
+    for optimizer in srgan.optimizer.optimizers:
+        assert float(optimizer.learning_rate) == pytest.approx(1e-3 / 8)
+    assert (tmp_path / "log.csv").read_text().count("\n") == 4
+    keras.saving.load_model(tmp_path / "best.keras")
+
+
+def test_batch_norm_statistics_of_both_players_follow_the_photos(photos):
+    from keras_srgan import Discriminator
+    from keras_srgan import Generator
+
+    srgan = SRGAN(
+        Generator(num_blocks=1, filters=4, use_batch_norm=True),
+        Discriminator(filters=2, use_batch_norm=True),
+    )
+    srgan.compile(content_loss="mse")
+    before = [np.array(v) for v in srgan.non_trainable_weights]
+    srgan.fit(photos, batch_size=4, verbose=0)
+    after = [np.array(v) for v in srgan.non_trainable_weights]
+    assert len(after) == 2 * 3 + 2 * 7
+    assert all(moved(before, after))
+
+
+def test_vgg_weights_are_not_the_models(make_srgan, photos):
+    srgan = make_srgan(
+        content_loss=VGGContentLoss("block2_conv2", weights=None)
+    )
+    count = srgan.count_params()
+    srgan.fit(photos, batch_size=4, verbose=0)
+    vgg = [np.array(v) for v in srgan.content_loss.variables]
+    srgan.fit(photos, batch_size=4, verbose=0)
+    assert len(vgg) == 8
+    assert not any(v.trainable for v in srgan.content_loss.variables)
+    assert not any(
+        moved(vgg, [np.array(v) for v in srgan.content_loss.variables])
+    )
+    assert srgan.count_params() == count
+    assert len(srgan.trainable_variables) == len(
+        srgan.generator.trainable_variables
+        + srgan.discriminator.trainable_variables
+    )
