@@ -1,0 +1,232 @@
+import dataclasses
+import math
+from fractions import Fraction
+
+import keras
+from keras import layers
+
+from keras_srgan.layers import PixelShuffle
+from keras_srgan.layers import ResidualBlock
+
+# Layers whose output at a position depends on their input there alone.
+POINTWISE = (
+    layers.Activation,
+    layers.Add,
+    layers.Average,
+    layers.BatchNormalization,
+    layers.Concatenate,
+    layers.Dense,
+    layers.Dropout,
+    layers.ELU,
+    layers.Identity,
+    layers.LeakyReLU,
+    layers.Multiply,
+    layers.PReLU,
+    layers.ReLU,
+    layers.Rescaling,
+    layers.SpatialDropout2D,
+    layers.Subtract,
+)
+CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReceptiveField:
+    """What one position of a feature map sees of the network's input.
+
+    Args:
+        scale: Integer. Positions to an input pixel, along a side.
+        radius: Fraction. Input pixels seen on either side of its own.
+    """
+
+    scale: int = 1
+    radius: Fraction = Fraction(0)
+
+    @property
+    def halo(self) -> int:
+        """Whole input pixels that are seen on either side of one's own."""
+        return math.ceil(self.radius)
+
+
+def receptive_field(model: keras.Model) -> ReceptiveField:
+    """Find, from its layers, what each output pixel of a network sees.
+
+    Layers in sequence add up, parallel branches count as the widest. A
+    convolution of size `k` and dilation `d` sees `d * (k - 1) / 2` positions
+    to either side; after upscaling by `s`, those are so many `s`-ths of an
+    input pixel.
+
+    Args:
+        model: Functional or sequential `keras.Model` with one input and one
+            output, of shapes `(batch, height, width, channels)`, made of
+            "same" convolutions, pointwise layers, `PixelShuffle`,
+            `ResidualBlock` and nearest `UpSampling2D`.
+
+    Returns:
+        The `ReceptiveField` of the output.
+
+    Raises:
+        ValueError: if a layer is of another kind, so that it cannot be told
+            how far it sees.
+
+    Example:
+
+    ```python
+    from keras_srgan import Generator
+    from keras_srgan.receptive_field import receptive_field
+
+    field = receptive_field(Generator(scale=4, num_blocks=16))
+    field.scale, field.radius, field.halo  # (4, Fraction(79, 2), 40)
+    ```
+    """
+    return _walk(keras.Function(model.inputs, model.outputs))[-1].field
+
+
+class Part(keras.Model):
+    """A piece of a functional model, which shares its layers.
+
+    Unlike `keras.Model(inputs, outputs)`, it may start amid the graph without
+    leaving a trace in it.
+
+    Args:
+        inputs, outputs: `KerasTensor`s of one functional model.
+
+    Attributes:
+        field: The `ReceptiveField` of its output.
+        widest: Integer. The most values that a feature map holds for one
+            position of the input.
+    """
+
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.function = keras.Function(inputs, outputs)
+        self.steps = [
+            operation
+            for operation in self.function.operations
+            if isinstance(operation, layers.Layer)
+        ]
+        self.built = True
+
+        maps = _walk(self.function)
+        self.field = maps[-1].field
+        self.widest = max(
+            here.tensor.shape[-1] * here.field.scale**2 for here in maps
+        )
+
+    def call(self, inputs):
+        return self.function(inputs)
+
+
+def split(model: keras.Model) -> list[Part]:
+    """Cut a network in two, before it upscales.
+
+    The first part sees far and works at the input's resolution; the second
+    sees little and holds all the large feature maps. The cut is the last of
+    the narrowest places that everything passes through after the first
+    convolution.
+
+    Args:
+        model: As for `receptive_field`.
+
+    Returns:
+        The two parts, to be called one after the other; or only one, the
+        whole, where there is no such place.
+    """
+    maps = _walk(keras.Function(model.inputs, model.outputs))
+    cut = None
+    for i, here in enumerate(maps[:-1]):
+        if (
+            here.field.scale == 1
+            and here.field.radius > 0
+            and all(before.last_use <= i for before in maps[:i])
+            and (cut is None or here.tensor.shape[-1] <= cut.shape[-1])
+        ):
+            cut = here.tensor
+    (start,), (end,) = model.inputs, model.outputs
+    if cut is None:
+        return [Part(start, end)]
+    return [Part(start, cut), Part(cut, end)]
+
+
+@dataclasses.dataclass
+class _FeatureMap:
+    tensor: keras.KerasTensor
+    field: ReceptiveField
+    last_use: int
+
+
+def _walk(function):
+    """The input and all feature maps in the order in which they are made.
+
+    `last_use` is the index of the last one made directly from each.
+    """
+    maps = [_FeatureMap(function.inputs[0], ReceptiveField(), 0)]
+    index = {id(function.inputs[0]): 0}
+    for depth in sorted(function._nodes_by_depth, reverse=True):
+        for node in function._nodes_by_depth[depth]:
+            if id(node.outputs[0]) in index:
+                continue
+            sources = [maps[index[id(x)]] for x in node.input_tensors]
+            for source in sources:
+                source.last_use = len(maps)
+            field = _join([source.field for source in sources], node.operation)
+            (output,) = node.outputs
+            index[id(output)] = len(maps)
+            maps.append(_FeatureMap(output, _through(node.operation, field), 0))
+    return maps
+
+
+def _join(fields, layer):
+    if len({field.scale for field in fields}) > 1:
+        raise ValueError(
+            "Branches that meet must have one resolution. "
+            f"Received: layer={layer.name!r} with inputs {fields}"
+        )
+    return max(fields, key=lambda field: field.radius)
+
+
+def _through(layer, field):
+    if isinstance(layer, CONVOLUTIONS):
+        seen = max(
+            dilation * (size - 1)
+            for dilation, size in zip(
+                layer.dilation_rate, layer.kernel_size, strict=True
+            )
+        )
+        if set(layer.strides) != {1} or (seen and layer.padding != "same"):
+            raise ValueError(
+                'Convolutions must have padding="same" and strides=1, so that '
+                "every input pixel becomes one square of output pixels. "
+                f"Received: layer={layer.name!r} with "
+                f"padding={layer.padding!r}, strides={layer.strides}"
+            )
+        return ReceptiveField(
+            field.scale,
+            field.radius + Fraction(math.ceil(seen / 2), field.scale),
+        )
+    if isinstance(layer, PixelShuffle):
+        return ReceptiveField(field.scale * layer.block_size, field.radius)
+    if (
+        isinstance(layer, layers.UpSampling2D)
+        and layer.interpolation == "nearest"
+        and layer.size[0] == layer.size[1]
+    ):
+        return ReceptiveField(field.scale * layer.size[0], field.radius)
+    if isinstance(layer, ResidualBlock):
+        for step in layer.steps:
+            field = _through(step, field)
+        return field
+    if getattr(layer, "inputs", None):
+        inner = receptive_field(layer)
+        return ReceptiveField(
+            field.scale * inner.scale, field.radius + inner.radius / field.scale
+        )
+    if isinstance(layer, POINTWISE):
+        return field
+    raise ValueError(
+        "It cannot be told how far a layer of this kind sees, and so not how "
+        "to work by tiles. Networks of convolutions, pointwise layers, "
+        "`PixelShuffle`, `ResidualBlock` and nearest `UpSampling2D` are "
+        "understood. "
+        f"Received: layer={layer.name!r} of class {type(layer).__name__}"
+    )
