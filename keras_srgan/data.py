@@ -1,0 +1,368 @@
+import concurrent.futures
+import math
+import os
+import pathlib
+import re
+import threading
+import warnings
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+from PIL import Image
+from PIL import ImageOps
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
+
+
+def load_image(path: str | os.PathLike) -> np.ndarray:
+    """Reads a photo, whatever its format, as upright RGB.
+
+    Args:
+        path: The file. Grey (8 and 16 bits), palette and CMYK photos become
+            RGB, transparent ones are laid on white, as a browser shows them,
+            and the rotation noted in EXIF is carried out. Of several frames,
+            the first is read. Colour profiles are ignored.
+
+    Returns:
+        uint8 array of shape `(height, width, 3)`, RGB in [0, 255].
+
+    Raises:
+        OSError: The file is missing, corrupt, truncated or no photo. The
+            message names it.
+
+    Example:
+
+    ```python
+    from PIL import Image
+    from keras_srgan.data import load_image
+
+    Image.new("CMYK", (64, 48)).save("photo.jpg")
+    load_image("photo.jpg").shape  # (48, 64, 3)
+    ```
+    """
+    try:
+        with Image.open(path) as image:
+            ImageOps.exif_transpose(image, in_place=True)
+        if image.mode == "F":
+            raise ValueError("floating-point pixels have no agreed range")
+        if image.mode.startswith("I"):
+            # Pillow itself clips 16 bits to 255 instead of scaling them.
+            grey = np.clip(np.asarray(image, "float32") / 257, 0, 255)
+            image = Image.fromarray(np.rint(grey).astype("uint8"))
+        if image.has_transparency_data:
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image)
+        return np.array(image.convert("RGB"))
+    # On a broken file Pillow raises nearly anything, from SyntaxError to
+    # struct.error, and seldom says which file it was.
+    except Exception as error:
+        raise OSError(f"Cannot read the photo {path}: {error}") from error
+
+
+class ImageFolder(keras.utils.PyDataset):
+    """Batches of equal square crops of the photos in a folder.
+
+    What it yields depends only on the files, the arguments, the epoch and the
+    batch's index, never on the number of workers or on what was read before:
+    a run that resumes at an epoch sees the batches it would have seen.
+
+    Photos are read by `load_image`. A file that cannot be read, or is smaller
+    than the crop, is named in one warning, and the photo after it in the
+    epoch's order takes its place.
+
+    Args:
+        directory: Path of a folder, searched with all its subfolders for jpg,
+            jpeg, png, webp, tif, tiff and bmp files, hidden ones aside; or a
+            list of files, used in the order given.
+        crop_size: Integer. Height and width of a crop in pixels. Defaults to
+            `128`.
+        batch_size: Integer. Crops a batch. Defaults to `30`.
+        crop: `"center"`, or `"random"` for another place each epoch. Defaults
+            to `"center"`.
+        crops_per_photo: Integer. How many times an epoch visits each photo;
+            above 1 only with `crop="random"`. Defaults to `1`.
+        shuffle: Boolean. Whether each epoch has its own order. It also drops
+            the last batch if it is not full, so that training compiles for
+            one shape (a folder with less than one batch is one batch all the
+            same). Without it every photo comes, in the order of `files`, and
+            the last batch may be smaller. Defaults to `True`.
+        seed: Non-negative integer. Seed of the order and of the random crops.
+            Defaults to `0`.
+        on_error: `"warn"` to skip a bad file, `"raise"` to stop at it.
+            Defaults to `"warn"`.
+        workers: Integer. Threads that decode the photos of a batch and, as
+            long as batches are asked for in order, of the next one while the
+            model is busy. `0` reads in the calling thread. Defaults to `4`.
+
+    Attributes:
+        files: List of `pathlib.Path`. The photos, numbers in their names
+            sorted by value (`2.jpg` before `10.jpg`).
+        epoch: Integer. The epoch whose batches it yields: see `set_epoch`.
+
+    Returns (`dataset[index]`):
+        uint8 array of shape `(batch, crop_size, crop_size, 3)`, RGB.
+
+    Raises:
+        ValueError: An argument is wrong, the folder is missing or holds no
+            photo, or none of its photos can be used; with
+            `on_error="raise"`, a photo is too small.
+        OSError: With `on_error="raise"`, a file cannot be read.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from PIL import Image
+    from keras_srgan import ImageFolder
+
+    for i in range(10):
+        noise = np.random.randint(0, 256, (218, 178, 3), "uint8")
+        Image.fromarray(noise).save(f"{i}.png")
+
+    train, test = ImageFolder(".", batch_size=2).split(5)
+    len(train), train[0].shape  # (2, (2, 128, 128, 3))
+    ```
+
+    `model.fit` shuffles the batches once more, with Python's global random
+    state, unless told `shuffle=False`.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike | Sequence[str | os.PathLike],
+        crop_size: int = 128,
+        batch_size: int = 30,
+        crop: str = "center",
+        crops_per_photo: int = 1,
+        shuffle: bool = True,
+        seed: int = 0,
+        on_error: str = "warn",
+        workers: int = 4,
+    ):
+        # Keras is told of no workers: when an epoch is cut short, and Keras
+        # cuts one to build a model, the batches its own threads had begun
+        # come back in the next epoch.
+        super().__init__(workers=0)
+        for name, value, least in [
+            ("crop_size", crop_size, 1),
+            ("batch_size", batch_size, 1),
+            ("crops_per_photo", crops_per_photo, 1),
+            ("seed", seed, 0),
+            ("workers", workers, 0),
+        ]:
+            if not isinstance(value, int) or value < least:
+                raise ValueError(
+                    f"`{name}` must be an integer, at least {least}. "
+                    f"Received: {name}={value!r}"
+                )
+        if crop not in ("center", "random"):
+            raise ValueError(
+                f'`crop` must be "center" or "random". Received: crop={crop!r}'
+            )
+        if crops_per_photo > 1 and crop == "center":
+            raise ValueError(
+                '`crops_per_photo` must be 1 with `crop="center"`, whose crops '
+                f"are all the same. Received: crops_per_photo={crops_per_photo}"
+            )
+        if on_error not in ("warn", "raise"):
+            raise ValueError(
+                '`on_error` must be "warn" or "raise". '
+                f"Received: on_error={on_error!r}"
+            )
+        if isinstance(directory, (str, os.PathLike)):
+            self.files = _find_photos(directory)
+        else:
+            self.files = [pathlib.Path(file) for file in directory]
+        if not self.files:
+            raise ValueError(
+                "`directory` must hold at least one photo "
+                f"({', '.join(sorted(SUFFIXES))}). "
+                f"Received: directory={str(directory)!r}"
+            )
+        self.crop_size = crop_size
+        self.batch_size = batch_size
+        self.crop = crop
+        self.crops_per_photo = crops_per_photo
+        self.shuffle = shuffle
+        self.seed = seed
+        self.on_error = on_error
+        self.threads = workers
+        self.epoch = 0
+
+        self._map = map
+        if workers:
+            self._map = concurrent.futures.ThreadPoolExecutor(workers).map
+        self._ahead = {}
+        self._bad = set()
+        self._bad_lock = threading.Lock()
+
+    def __len__(self):
+        batches = len(self.files) * self.crops_per_photo / self.batch_size
+        if self.shuffle:
+            return max(1, math.floor(batches))
+        return math.ceil(batches)
+
+    def __getitem__(self, index):
+        epoch, index = self.epoch, range(len(self))[index]
+        batch = self._ahead.pop((epoch, index), None)
+        # Batches asked for in another order would be read ahead in vain.
+        in_order = index == 0 or batch is not None
+        if batch is None:
+            batch = self._start(epoch, index)
+        if in_order and index + 1 < len(self):
+            following = self._start(epoch, index + 1)
+            self._ahead = {(epoch, index + 1): following}
+        return np.stack(list(batch))
+
+    def set_epoch(self, epoch: int):
+        """Chooses the epoch whose order and crops the batches follow.
+
+        `SRGAN.fit` calls it as each epoch begins. Elsewhere Keras moves it on
+        by one after each epoch, counting from 1.
+
+        Args:
+            epoch: Non-negative integer.
+        """
+        if not isinstance(epoch, int) or epoch < 0:
+            raise ValueError(
+                "`epoch` must be a non-negative integer. "
+                f"Received: epoch={epoch!r}"
+            )
+        self.epoch = epoch
+
+    def on_epoch_end(self):
+        self.epoch += 1
+
+    def split(
+        self, held_out: int | float
+    ) -> tuple["ImageFolder", "ImageFolder"]:
+        """Sets the last files apart, for validation or testing.
+
+        Args:
+            held_out: How many files: an integer, or a float for their share,
+                between 0 and 1. The reference experiment tests on the last 5.
+
+        Returns:
+            Two `ImageFolder`s: the other files, with the settings of this
+            one, and the files held out, unshuffled and cropped at the center.
+
+        Raises:
+            ValueError: `held_out` leaves no file to one of the parts.
+        """
+        count = held_out
+        if isinstance(held_out, float) and 0 < held_out < 1:
+            count = max(1, round(held_out * len(self.files)))
+        if not isinstance(count, int) or not 0 < count < len(self.files):
+            raise ValueError(
+                "`held_out` must be a number of files, or a share between 0 "
+                f"and 1, and leave some of the {len(self.files)} files to "
+                f"train on. Received: held_out={held_out!r}"
+            )
+        settings = {
+            "crop_size": self.crop_size,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "on_error": self.on_error,
+            "workers": self.threads,
+        }
+        train = ImageFolder(
+            self.files[:-count],
+            crop=self.crop,
+            crops_per_photo=self.crops_per_photo,
+            shuffle=self.shuffle,
+            **settings,
+        )
+        return train, ImageFolder(
+            self.files[-count:], shuffle=False, **settings
+        )
+
+    def _random(self, *key):
+        return np.random.default_rng(
+            np.random.SeedSequence(self.seed, spawn_key=key)
+        )
+
+    def _start(self, epoch, index):
+        """Sets the workers to a batch; iterates over its crops as they come."""
+        order = np.arange(len(self.files) * self.crops_per_photo)
+        if self.shuffle:
+            self._random(epoch).shuffle(order)
+        first = index * self.batch_size
+        last = min(first + self.batch_size, len(order))
+        return self._map(
+            lambda position: self._read(epoch, order, position),
+            range(first, last),
+        )
+
+    def _read(self, epoch, order, position):
+        """Reads the crop at a position of the epoch's order."""
+        # What is known of the files saves time here, but must never change
+        # the outcome, or it would depend on what other threads have read.
+        for slot in range(position, position + len(order)):
+            number = order[slot % len(order)] // self.crops_per_photo
+            file = self.files[number]
+            if file in self._bad:
+                continue
+            try:
+                photo = load_image(file)
+                if min(photo.shape[:2]) < self.crop_size:
+                    height, width, _ = photo.shape
+                    raise ValueError(
+                        f"The photo {file} is too small for `crop_size`="
+                        f"{self.crop_size}: {width} x {height} pixels"
+                    )
+            except (OSError, ValueError) as error:
+                if self.on_error == "raise":
+                    raise
+                self._skip(file, error)
+            else:
+                return self._cut(photo, self._random(epoch, position))
+        raise ValueError(
+            f"None of the {len(self.files)} photos can be used, from "
+            f"{self.files[0]} to {self.files[-1]}: see the warnings"
+        )
+
+    def _skip(self, file, error):
+        with self._bad_lock:
+            if file in self._bad:
+                return
+            self._bad.add(file)
+        warnings.warn(f"{error}. Skipped.", stacklevel=2)
+
+    def _cut(self, photo, random):
+        size = self.crop_size
+        spare = np.subtract(photo.shape[:2], size)
+        if self.crop == "random":
+            top, left = random.integers(spare + 1)
+        else:
+            top, left = spare // 2
+        return photo[top : top + size, left : left + size]
+
+
+def _find_photos(directory):
+    def fail(error):
+        raise ValueError(
+            "`directory` must be a folder whose subfolders can all be read "
+            f"({error}). Received: directory={str(directory)!r}"
+        ) from error
+
+    files = []
+    for folder, subfolders, names in os.walk(directory, onerror=fail):
+        subfolders[:] = [name for name in subfolders if name[0] != "."]
+        files += [
+            pathlib.Path(folder, name)
+            for name in names
+            if name[0] != "." and os.path.splitext(name)[1].lower() in SUFFIXES
+        ]
+
+    def natural(file):
+        path = file.relative_to(directory)
+        names = [re.split(r"([0-9]+)", name) for name in path.parts]
+        for name in names:
+            # Digits stand at the odd places.
+            name[1::2] = map(int, name[1::2])
+        # The path itself decides between 1 and 01.
+        return names, path.as_posix()
+
+    return sorted(files, key=natural)
