@@ -1,6 +1,7 @@
 """SRGAN in Keras 3: 4x photo super-resolution on any backend."""
 
 from keras_srgan.augmentation import Augmentation
+from keras_srgan.data import ImageFolder
 from keras_srgan.degradation import Degradation
 from keras_srgan.discriminator import Discriminator
 from keras_srgan.generator import Generator
@@ -8,6 +9,8 @@ from keras_srgan.losses import PixelLoss
 from keras_srgan.losses import VGGContentLoss
 from keras_srgan.metrics import PSNR
 from keras_srgan.metrics import SSIM
+from keras_srgan.metrics import psnr
+from keras_srgan.metrics import ssim
 from keras_srgan.srgan import SRGAN
 
 __version__ = "0.1.0"

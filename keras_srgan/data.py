@@ -92,6 +92,9 @@ class ImageFolder(keras.utils.PyDataset):
             Defaults to `0`.
         on_error: `"warn"` to skip a bad file, `"raise"` to stop at it.
             Defaults to `"warn"`.
+        cache_bytes: Integer. Decoded photos are kept in memory up to this
+            size, so that later epochs need not decode them again; the photos
+            beyond it are read each time. Defaults to `2**30`, 1 GiB.
         workers: Integer. Threads that decode the photos of a batch and, as
             long as batches are asked for in order, of the next one while the
             model is busy. `0` reads in the calling thread. Defaults to `4`.
@@ -139,6 +142,7 @@ class ImageFolder(keras.utils.PyDataset):
         shuffle: bool = True,
         seed: int = 0,
         on_error: str = "warn",
+        cache_bytes: int = 2**30,
         workers: int = 4,
     ):
         # Keras is told of no workers: when an epoch is cut short, and Keras
@@ -150,6 +154,7 @@ class ImageFolder(keras.utils.PyDataset):
             ("batch_size", batch_size, 1),
             ("crops_per_photo", crops_per_photo, 1),
             ("seed", seed, 0),
+            ("cache_bytes", cache_bytes, 0),
             ("workers", workers, 0),
         ]:
             if not isinstance(value, int) or value < least:
@@ -188,6 +193,7 @@ class ImageFolder(keras.utils.PyDataset):
         self.shuffle = shuffle
         self.seed = seed
         self.on_error = on_error
+        self.cache_bytes = cache_bytes
         self.threads = workers
         self.epoch = 0
 
@@ -195,6 +201,8 @@ class ImageFolder(keras.utils.PyDataset):
         if workers:
             self._map = concurrent.futures.ThreadPoolExecutor(workers).map
         self._ahead = {}
+        self._cache = {}
+        self._cache_room = cache_bytes
         self._bad = set()
         self._bad_lock = threading.Lock()
 
@@ -265,6 +273,7 @@ class ImageFolder(keras.utils.PyDataset):
             "batch_size": self.batch_size,
             "seed": self.seed,
             "on_error": self.on_error,
+            "cache_bytes": self.cache_bytes,
             "workers": self.threads,
         }
         train = ImageFolder(
@@ -305,7 +314,7 @@ class ImageFolder(keras.utils.PyDataset):
             if file in self._bad:
                 continue
             try:
-                photo = load_image(file)
+                photo = self._load(file)
                 if min(photo.shape[:2]) < self.crop_size:
                     height, width, _ = photo.shape
                     raise ValueError(
@@ -322,6 +331,15 @@ class ImageFolder(keras.utils.PyDataset):
             f"None of the {len(self.files)} photos can be used, from "
             f"{self.files[0]} to {self.files[-1]}: see the warnings"
         )
+
+    def _load(self, file):
+        photo = self._cache.get(file)
+        if photo is None:
+            photo = load_image(file)
+            if photo.nbytes <= self._cache_room:
+                self._cache_room -= photo.nbytes
+                self._cache[file] = photo
+        return photo
 
     def _skip(self, file, error):
         with self._bad_lock:

@@ -457,7 +457,9 @@ def reads(monkeypatch):
 
 def test_workers_read_the_next_batch_ahead(tmp_path, reads):
     save_maps(tmp_path, 8)
-    photos = ImageFolder(tmp_path, 16, batch_size=2, shuffle=False, workers=1)
+    photos = ImageFolder(
+        tmp_path, 16, batch_size=2, shuffle=False, cache_bytes=0, workers=1
+    )
 
     def read(count):
         return [reads.get(timeout=10) for _ in range(count)]
@@ -537,7 +539,9 @@ def test_several_workers_warn_once_of_one_file(tmp_path, monkeypatch):
 
 
 def test_a_bad_file_is_opened_once(spoiled, reads):
-    photos = ImageFolder(spoiled, 16, batch_size=8, shuffle=False, workers=0)
+    photos = ImageFolder(
+        spoiled, 16, batch_size=8, shuffle=False, cache_bytes=0, workers=0
+    )
     with pytest.warns(UserWarning, match="Skipped"):
         photos[0]
         photos[0]
@@ -598,6 +602,7 @@ def test_split_holds_the_last_files_out(tmp_path):
         crops_per_photo=2,
         seed=3,
         on_error="raise",
+        cache_bytes=0,
         workers=1,
     )
     train, test = photos.split(5)
@@ -663,3 +668,31 @@ def test_real_faces():
         assert batch.std() > 30
         steps = np.abs(np.diff(batch.astype(int), axis=2))
         assert steps.mean() < batch.std() / 4
+
+
+# === Cache ===
+
+
+def test_decoded_photos_are_kept_up_to_the_limit(tmp_path, reads):
+    files = save_maps(tmp_path, 4)
+    size = 40 * 32 * 3
+    photos = ImageFolder(
+        files,
+        crop_size=32,
+        batch_size=4,
+        shuffle=False,
+        cache_bytes=2 * size,
+        workers=0,
+    )
+    first = photos[0]
+    assert reads.qsize() == 4
+    np.testing.assert_array_equal(photos[0], first)
+    assert reads.qsize() == 6
+
+
+def test_no_cache(tmp_path, reads):
+    photos = ImageFolder(
+        save_maps(tmp_path, 2), crop_size=32, cache_bytes=0, workers=0
+    )
+    photos[0], photos[0]
+    assert reads.qsize() == 4

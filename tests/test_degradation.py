@@ -6,7 +6,6 @@ from PIL import Image
 from keras_srgan import Augmentation
 from keras_srgan import Degradation
 
-
 COLOURS = ("saturation", "hue", "brightness", "contrast")
 
 

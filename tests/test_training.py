@@ -195,7 +195,7 @@ def test_any_source_of_batches(make_srgan, photos, source, tmp_path):
         data = tf.data.Dataset.from_tensor_slices(photos).batch(4)
     elif source == "DataLoader":
         torch = pytest.importorskip("torch")
-        tensors = torch.from_numpy(photos)
+        tensors = torch.utils.data.TensorDataset(torch.from_numpy(photos))
         data = torch.utils.data.DataLoader(tensors, batch_size=4)
     else:
         pytest.importorskip("tensorflow")

@@ -1,0 +1,146 @@
+import math
+
+import numpy as np
+from PIL import Image
+from PIL import ImageDraw
+from PIL import ImageFont
+
+from keras_srgan.metrics import psnr
+
+MARGIN = 24
+GAP = 12
+CELL_WIDTH = 192
+INK = (33, 37, 41)
+GREY = (108, 117, 125)
+
+
+def contact_sheet(
+    columns: dict[str, list[Image.Image]], shave: int
+) -> Image.Image:
+    """Draw photos side by side: a row a photo, a column a way of making it.
+
+    Small photos are magnified by a whole number of pixels, all by the same.
+    The PSNR on Y against the last column stands under each photo of the
+    others.
+
+    Args:
+        columns: Dict of title to RGB photos; the last column is the truth.
+            Photos of one row have one size.
+        shave: Integer. Border pixels left out of the PSNR.
+
+    Returns:
+        The picture.
+    """
+    titles, photos = list(columns), list(columns.values())
+    rows = list(zip(*photos, strict=True))
+    truths = photos[-1]
+
+    # === Layout ===
+    width = max(truth.width for truth in truths)
+    zoom = math.ceil(CELL_WIDTH / width)
+    width *= zoom
+    # Readable where a viewer shrinks the picture to fit a screen.
+    title_size, caption_size = max(18, width // 16), max(13, width // 24)
+    title_font = ImageFont.load_default(title_size)
+    caption_font = ImageFont.load_default(caption_size)
+    head, foot = 2 * title_size, 2 * caption_size
+    heights = [zoom * truth.height + foot + GAP for truth in truths]
+    sheet = Image.new(
+        "RGB",
+        (
+            2 * MARGIN + len(columns) * (width + GAP) - GAP,
+            MARGIN + head + sum(heights),
+        ),
+        "white",
+    )
+    draw = ImageDraw.Draw(sheet)
+
+    # === Drawing ===
+    for i, title in enumerate(titles):
+        center = MARGIN + i * (width + GAP) + width // 2
+        top = MARGIN // 2 + head
+        draw.text(
+            (center, top - head // 2), title, INK, title_font, anchor="mm"
+        )
+        for row, height in zip(rows, heights, strict=True):
+            photo, truth = row[i], row[-1]
+            size = zoom * photo.width, zoom * photo.height
+            sheet.paste(
+                photo.resize(size, Image.Resampling.NEAREST),
+                (center - size[0] // 2, top),
+            )
+            if photo is not truth:
+                figure = psnr(
+                    np.asarray(truth)[None], np.asarray(photo)[None], shave
+                )
+                draw.text(
+                    (center, top + size[1] + foot // 2),
+                    f"{float(figure[0]):.2f} dB",
+                    GREY,
+                    caption_font,
+                    anchor="mm",
+                )
+            top += height
+    return sheet
+
+
+def curves(rows: list[dict[str, float]]):
+    """Draw the logs of a training run over its epochs.
+
+    One panel for the generator's losses, one for the discriminator's, one for
+    each other log; validation dashed beside training.
+
+    Args:
+        rows: A dict an epoch: `"epoch"`, counted from one, and the logs.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    # The object-oriented interface, which leaves the user's `pyplot` alone.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    panels = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        if name != "epoch":
+            panels.setdefault(_panel(name), []).append(name)
+
+    figure = Figure(figsize=(8, 3 * len(panels) + 0.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(panels), sharex=True, squeeze=False)[:, 0]
+    for axis, (title, names) in zip(axes, panels.items(), strict=True):
+        colors = {}
+        seen = []
+        for name in names:
+            points = [(row["epoch"], row[name]) for row in rows if name in row]
+            seen += [value for _, value in points if math.isfinite(value)]
+            base = name.removeprefix("val_")
+            axis.plot(
+                *zip(*points, strict=True),
+                color=colors.setdefault(base, f"C{len(colors)}"),
+                linestyle="-" if name == base else "--",
+                marker="." if len(points) < 30 else None,
+                label=name,
+            )
+        if "loss" in title and seen and 0 < 10 * min(seen) < max(seen):
+            axis.set_yscale("log")
+        axis.set_title(title, loc="left")
+        axis.grid(alpha=0.3)
+        axis.spines[["top", "right"]].set_visible(False)
+        # Beside the panel, where no curve can hide behind it.
+        axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    axes[-1].set_xlabel("epoch")
+    axes[-1].xaxis.set_major_locator(
+        MaxNLocator(integer=True, steps=[1, 2, 5, 10])
+    )
+    return figure
+
+
+def _panel(name):
+    name = name.removeprefix("val_")
+    if "discriminator" in name:
+        return "Discriminator loss" if "loss" in name else "Discriminator"
+    if "loss" in name:
+        return "Generator losses"
+    return "PSNR (dB)" if name == "psnr" else name
