@@ -370,6 +370,17 @@ def test_checkpoint_of_a_run_stopped_early(start, tmp_path):
     assert files(tmp_path) == ["srgan-epoch-0003.keras"]
 
 
+def test_last_checkpoint_of_a_run_killed_after_it(start, tmp_path):
+    def interrupt(epoch, logs):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    killed = keras.callbacks.LambdaCallback(on_epoch_end=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        fit(start(), callbacks.PeriodicCheckpoint(tmp_path), killed, epochs=3)
+    assert files(tmp_path) == ["srgan-epoch-0003.keras"]
+
+
 @pytest.mark.parametrize("every", [0, -1, 2.0, None])
 def test_bad_checkpoint_interval(tmp_path, every):
     with pytest.raises(ValueError, match="`every` must be .*Received: every="):
