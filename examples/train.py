@@ -92,9 +92,8 @@ parser.set_defaults(**(REFERENCE if settings.data else QUICK))
 settings = parser.parse_args()
 
 out = pathlib.Path(settings.out)
-if out.exists() and not settings.resume:
+if not settings.resume:
     shutil.rmtree(out / "backup", ignore_errors=True)
-    (out / "pretrained.keras").unlink(missing_ok=True)
 keras.utils.set_random_seed(settings.seed)
 keras.config.set_dtype_policy(settings.precision)
 
@@ -144,10 +143,7 @@ bicubic = np.mean(psnr(hr, bicubic, shave=settings.scale))
 print(f"held-out photos, bicubic: PSNR {bicubic:.2f} dB")
 
 # === Stage one: mean squared error alone ===
-pretrained = out / "pretrained.keras"
-if pretrained.exists():
-    srgan = keras.saving.load_model(pretrained)
-elif settings.pretrain_epochs:
+if settings.pretrain_epochs:
     steps = settings.pretrain_epochs * len(train)
     rate = keras.optimizers.schedules.CosineDecay(settings.pretrain_rate, steps)
     srgan.compile(
@@ -160,10 +156,13 @@ elif settings.pretrain_epochs:
         callbacks=[
             callbacks.TestPictures(hr, out / "pretraining"),
             callbacks.LossCurves(out / "pretraining"),
-            callbacks.BackupAndRestore(out / "backup" / "pretraining"),
+            # Kept, so that a resumed run does not start this stage again.
+            callbacks.BackupAndRestore(
+                out / "backup" / "pretraining", delete_checkpoint=False
+            ),
         ],
     )
-    srgan.save(pretrained)
+    srgan.save(out / "pretrained.keras")
     score = srgan.evaluate(test, verbose=0, return_dict=True)["psnr"]
     print(f"held-out photos, after stage one: PSNR {score:.2f} dB")
 

@@ -12,5 +12,6 @@ from keras_srgan.metrics import SSIM
 from keras_srgan.metrics import psnr
 from keras_srgan.metrics import ssim
 from keras_srgan.srgan import SRGAN
+from keras_srgan.upscaling import upscale
 
 __version__ = "0.1.0"

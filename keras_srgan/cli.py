@@ -1,0 +1,33 @@
+import argparse
+import importlib
+import sys
+
+COMMANDS = {
+    "upscale": "enlarge photos",
+    "evaluate": "measure models against HR photos",
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run `keras-srgan` with its command line; return its exit status.
+
+    Args:
+        arguments: List of strings. Defaults to those of the process.
+    """
+    parser = argparse.ArgumentParser(
+        prog="keras-srgan", description="Photo super-resolution with SRGAN."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, help in COMMANDS.items():
+        module = importlib.import_module(f"keras_srgan.commands.{name}")
+        command = commands.add_parser(
+            name, help=help, description=module.__doc__
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    options = parser.parse_args(arguments)
+    return options.run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
