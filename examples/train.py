@@ -14,7 +14,6 @@ import pathlib
 import shutil
 
 import keras
-import numpy as np
 
 from keras_srgan import SRGAN
 from keras_srgan import Discriminator
@@ -139,7 +138,7 @@ srgan = SRGAN(
 )
 lr = srgan.degradation(hr)
 bicubic = keras.ops.image.resize(lr, hr.shape[1:3], interpolation="bicubic")
-bicubic = np.mean(psnr(hr, bicubic, shave=settings.scale))
+bicubic = float(keras.ops.mean(psnr(hr, bicubic, shave=settings.scale)))
 print(f"held-out photos, bicubic: PSNR {bicubic:.2f} dB")
 
 # === Stage one: mean squared error alone ===

@@ -5,7 +5,6 @@ import pathlib
 import re
 import tempfile
 
-import h5py
 import keras
 import numpy as np
 from PIL import Image
@@ -358,15 +357,12 @@ class PeriodicCheckpoint(keras.callbacks.Callback):
 class BackupAndRestore(keras.callbacks.Callback):
     """Resumes a run that was killed, as if it had never stopped.
 
-    After each epoch the weights, the optimizers' state and that of the random
-    generators are kept in one file, `epoch-0007.weights.h5`, which takes the
-    place of the one before. It appears whole or not at all, so a run can be
-    killed at any moment. `fit` called again, by the same program, goes on
-    after the last whole epoch; once it is done, the file is removed.
-
-    Unlike `keras.callbacks.BackupAndRestore`, it cannot be caught between two
-    files that disagree, and random layers go on where they were. (`Dropout`
-    on PyTorch does so only if it has a `seed`.)
+    After each epoch the weights, the optimizers' state and the random state
+    of the `SRGAN` are kept in one file, `epoch-0007.weights.h5`, which takes
+    the place of the one before. It appears whole or not at all, so a run can
+    be killed at any moment; `keras.callbacks.BackupAndRestore` can be caught
+    between two files that disagree. `fit` called again, by the same program,
+    goes on after the last whole epoch; once it is done, the file is removed.
 
     Place it last in the list of callbacks, so that they have done their part
     of an epoch before it counts as done. The data must be the same in each
@@ -425,11 +421,6 @@ class BackupAndRestore(keras.callbacks.Callback):
         path = self.directory / f"epoch-{epoch + 1:04d}.weights.h5"
         with _replacing(path) as partial:
             self.model.save_weights(partial)
-            with h5py.File(partial, "a") as file:
-                for i, state in enumerate(self._random_states()):
-                    file[f"random_states/{i}"] = keras.ops.convert_to_numpy(
-                        state
-                    )
         for _, old in earlier:
             if old != path:
                 old.unlink()
@@ -463,22 +454,11 @@ class BackupAndRestore(keras.callbacks.Callback):
             optimizer.build(self.model.trainable_variables)
         try:
             self.model.load_weights(path)
-            with h5py.File(path) as file:
-                for i, state in enumerate(self._random_states()):
-                    state.assign(file[f"random_states/{i}"][()])
         except (KeyError, OSError, ValueError) as error:
             raise ValueError(
                 f"{path} is damaged or of another model. Remove it to train "
                 f"from the start. {error}"
             ) from error
-
-    def _random_states(self):
-        # Keras saves them in no file.
-        return [
-            variable
-            for variable in self.model.non_trainable_variables
-            if variable.name == "seed_generator_state"
-        ]
 
 
 @contextlib.contextmanager

@@ -501,6 +501,12 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         broken = self._broken(logs)
+        # The last update of an epoch shows in no loss yet.
+        if not all(
+            ops.all(ops.isfinite(weight))
+            for weight in self.model.trainable_variables
+        ):
+            broken.append("the weights")
         if broken:
             raise FloatingPointError(
                 f"Training diverged in epoch {epoch + 1}: {', '.join(broken)} "

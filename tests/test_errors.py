@@ -121,6 +121,13 @@ def test_nan_loss_stops_training_before_anything_is_saved(
     assert np.isfinite(healthy.evaluate(photos, verbose=0)).all()
 
 
+def test_weights_that_an_epochs_last_step_breaks(make_srgan, photos):
+    """The loss was finite: it is that of the weights before."""
+    srgan = make_srgan(keras.optimizers.SGD(float("inf")), "sgd")
+    with pytest.raises(FloatingPointError, match="epoch 1: the weights"):
+        srgan.fit(photos, batch_size=8, verbose=0)
+
+
 def test_unknown_weights_of_the_content_loss(make_srgan, photos):
     from keras_srgan import VGGContentLoss
 

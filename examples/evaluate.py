@@ -1,0 +1,24 @@
+"""Measure a model next to bicubic, as the literature does.
+
+python examples/evaluate.py srgan.keras Set5/HR
+"""
+
+import sys
+
+import keras
+
+from keras_srgan.evaluation import evaluate_images
+from keras_srgan.evaluation import mean_rows
+
+model_file, hr_folder = sys.argv[1:]
+
+systems = {
+    "bicubic": "bicubic",
+    "model": keras.saving.load_model(model_file),
+}
+rows = evaluate_images(systems, hr_folder)
+for row in rows + mean_rows(rows):
+    print(
+        f"{row['image']:16} {row['system']:8} "
+        f"{row['psnr']:6.2f} dB  {row['ssim']:.4f}"
+    )

@@ -1,0 +1,143 @@
+"""Measure models against HR photos, side by side with bicubic.
+
+Prints a table of PSNR, SSIM and colour shift, an image a group, then the mean.
+With -o, also writes it as results.csv and results.md, and for each photo a
+picture of the place where the systems differ most.
+"""
+
+import argparse
+import pathlib
+import sys
+
+import keras
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from keras_srgan.evaluation import difference_sheet
+from keras_srgan.evaluation import evaluate_images
+from keras_srgan.evaluation import mean_rows
+from keras_srgan.evaluation import pixel_metrics
+from keras_srgan.evaluation import save_tables
+from keras_srgan.evaluation import table
+from keras_srgan.perceptual import VGGDistance
+from keras_srgan.perceptual import pyiqa_metric
+from keras_srgan.photo import save_photo
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    many = {"action": "extend", "nargs": "+", "default": []}
+    add = parser.add_argument
+    add("--hr", required=True, metavar="DIR", help="folder of HR photos")
+    add(
+        "--lr", metavar="DIR", help="their LR images (default: made by bicubic)"
+    )
+    add("--model", metavar="FILE", help="saved models (.keras)", **many)
+    add(
+        "--outputs",
+        metavar="DIR",
+        help="folders of what other systems made of the LR images",
+        **many,
+    )
+    add("--scale", type=int, default=4, help="default: %(default)s")
+    add("--shave", type=int, help="border pixels left out (default: scale)")
+    add(
+        "--channel",
+        choices=["y", "rgb"],
+        default="y",
+        help="of PSNR and SSIM (default: %(default)s)",
+    )
+    add(
+        "--vgg-weights",
+        metavar="FILE",
+        help="measure the distance in VGG19 features, with these weights, or "
+        "'imagenet' to download them",
+    )
+    add(
+        "--pyiqa",
+        metavar="NAME",
+        help="further metrics of the package pyiqa: lpips, niqe, …",
+        **many,
+    )
+    add("-o", "--out", metavar="DIR", help="folder for tables and pictures")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit status."""
+    try:
+        _evaluate(options)
+    except (ImportError, OSError, ValueError) as error:
+        print(f"keras-srgan evaluate: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _evaluate(options):
+    metrics = pixel_metrics(options.channel)
+    if options.vgg_weights:
+        metrics["vgg"] = VGGDistance(options.vgg_weights)
+    for name in options.pyiqa:
+        metrics[name] = pyiqa_metric(name)
+    systems = {"bicubic": "bicubic"}
+    for path in options.model + options.outputs:
+        title = pathlib.Path(path).stem
+        # Runs tend to leave models of one name in several folders.
+        if title in systems or title == "HR":
+            title = path
+        if path in options.model:
+            systems[title] = keras.saving.load_model(path, compile=False)
+        else:
+            systems[title] = pathlib.Path(path)
+
+    pictures = None
+    if options.out:
+        pictures = pathlib.Path(options.out, "pictures")
+        pictures.mkdir(parents=True, exist_ok=True)
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=1)
+
+        def on_image(name, hr, images):
+            bar.update(task, description=name)
+            if pictures:
+                sheet = difference_sheet(hr, images)
+                save_photo(sheet, pictures / f"{name}.png")
+
+        rows = evaluate_images(
+            systems,
+            options.hr,
+            options.lr,
+            scale=options.scale,
+            shave=options.shave,
+            metrics=metrics,
+            on_image=on_image,
+            progress=lambda done: bar.update(task, completed=done),
+        )
+
+    shave = options.scale if options.shave is None else options.shave
+    channel = {"y": "Y (BT.601)", "rgb": "RGB"}[options.channel]
+    caption = (
+        f"{options.hr}: x{options.scale}, PSNR and SSIM on {channel}, {shave} "
+        "border pixels left out, LR "
+        + (f"from {options.lr}" if options.lr else "by antialiased bicubic")
+    )
+    _print(rows, caption)
+    if options.out:
+        save_tables(rows, options.out, caption)
+
+
+def _print(rows, caption):
+    headings, cells = table(rows)
+    _, means = table(mean_rows(rows))
+    grid = Table(title=caption)
+    for i, heading in enumerate(headings):
+        grid.add_column(heading, justify="left" if i < 2 else "right")
+    for line in cells + means:
+        if line[1] == cells[0][1]:
+            grid.add_section()
+            grid.add_row(*line)
+        else:
+            grid.add_row("", *line[1:])
+    # A file or a pipe has no width for the table to fit in.
+    Console(width=None if sys.stdout.isatty() else 200).print(grid)
