@@ -151,14 +151,14 @@ def evaluate_images(
         print(row["system"], row["psnr"], row["ssim"])
     ```
     """
-    if not isinstance(shave, int | None) or (shave or 0) < 0:
+    if not systems or not all(
+        isinstance(system, keras.Model | str | os.PathLike)
+        for system in systems.values()
+    ):
         raise ValueError(
-            f"`shave` must be a non-negative integer. Received: shave={shave!r}"
+            "`systems` must be a dict of title to a model, 'bicubic' or the "
+            f"path of a folder. Received: systems={systems!r}"
         )
-    shave = scale if shave is None else shave
-    inside = slice(shave, -shave or None)
-    metrics = pixel_metrics() if metrics is None else metrics
-    progress = progress or (lambda fraction: None)
     enlarge = {
         title: _enlarger(system, title, scale)
         for title, system in systems.items()
@@ -170,6 +170,14 @@ def evaluate_images(
         if title not in enlarge
     }
     photos = _Photos(hr, lr, folders, scale)
+    shave = scale if shave is None else shave
+    if not isinstance(shave, int) or shave < 0:
+        raise ValueError(
+            f"`shave` must be a non-negative integer. Received: shave={shave!r}"
+        )
+    inside = slice(shave, -shave or None)
+    metrics = pixel_metrics() if metrics is None else metrics
+    progress = progress or (lambda fraction: None)
     # Better an error now than after an hour.
     for name in photos.names:
         photos.load(name)

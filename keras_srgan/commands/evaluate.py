@@ -133,11 +133,11 @@ def _print(rows, caption):
     grid = Table(title=caption)
     for i, heading in enumerate(headings):
         grid.add_column(heading, justify="left" if i < 2 else "right")
-    for line in cells + means:
-        if line[1] == cells[0][1]:
+    previous = None
+    for image, *line in cells + means:
+        if image != previous and (len(means) > 1 or image == "mean"):
             grid.add_section()
-            grid.add_row(*line)
-        else:
-            grid.add_row("", *line[1:])
+        grid.add_row("" if image == previous else image, *line)
+        previous = image
     # A file or a pipe has no width for the table to fit in.
     Console(width=None if sys.stdout.isatty() else 200).print(grid)
