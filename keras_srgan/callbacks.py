@@ -1,5 +1,6 @@
 import contextlib
 import csv
+import math
 import os
 import pathlib
 import re
@@ -352,6 +353,134 @@ class PeriodicCheckpoint(keras.callbacks.Callback):
         with _replacing(self.directory / name) as partial:
             self.model.save(partial)
         self._unsaved = None
+
+
+class BestCheckpoint(keras.callbacks.Callback):
+    """Keeps the model of the epoch that did best, by a metric.
+
+    The file is named by what it is kept for, such as
+    `srgan-best-val_psnr-28.4312.keras`. So a run that is resumed knows the
+    best of what went before, which `keras.callbacks.ModelCheckpoint` forgets.
+
+    Args:
+        directory: Path of the folder to write to; made if missing.
+        monitor: String. The name of a log. Defaults to `"val_psnr"`.
+        mode: `"max"` if more is better, or `"min"`. Defaults to `"max"`.
+
+    Raises:
+        ValueError: if `mode` is another; at the start of training, if
+            `directory` cannot be written to; after the first epoch, if there
+            is no such log.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_srgan import SRGAN, Generator
+    from keras_srgan.callbacks import BestCheckpoint
+
+    photos = np.random.randint(0, 256, (8, 64, 64, 3), "uint8")
+    srgan = SRGAN(Generator(num_blocks=2, filters=8))
+    srgan.compile(content_loss="mse")
+    srgan.fit(
+        photos,
+        validation_data=photos[:2],
+        callbacks=[BestCheckpoint("runs/faces")],
+    )
+    ```
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike,
+        monitor: str = "val_psnr",
+        mode: str = "max",
+    ):
+        super().__init__()
+        if mode not in ("max", "min"):
+            raise ValueError(
+                f'`mode` must be "max" or "min". Received: mode={mode!r}'
+            )
+        self.directory = pathlib.Path(directory)
+        self.monitor = monitor
+        self.mode = mode
+
+    def on_train_begin(self, logs=None):
+        _make_writable(self.directory)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.monitor not in (logs or {}):
+            raise ValueError(
+                f"`monitor` must be one of {', '.join(logs or {})}. "
+                f"Received: monitor={self.monitor!r}"
+            )
+        value = round(float(logs[self.monitor]), 4)
+        kept = self._kept()
+        better = max if self.mode == "max" else min
+        if not math.isfinite(value) or (kept and better(value, *kept) in kept):
+            return
+        name = f"srgan-best-{self.monitor}-{value:.4f}.keras"
+        with _replacing(self.directory / name) as partial:
+            self.model.save(partial)
+        for path in kept.values():
+            path.unlink()
+
+    def _kept(self):
+        """Returns the files by the value each was kept for."""
+        start = f"srgan-best-{self.monitor}-"
+        return {
+            float(path.stem.removeprefix(start)): path
+            for path in self.directory.glob(f"{start}*.keras")
+        }
+
+
+class TensorBoard(keras.callbacks.TensorBoard):
+    """Keras' own `TensorBoard`, with the pictures of `TestPictures` besides.
+
+    Place it after `TestPictures` in the list of callbacks. Like Keras' own it
+    needs TensorFlow installed, whatever the backend, and TensorBoard:
+    `pip install keras-srgan[tensorboard]`.
+
+    Args:
+        log_dir: Path of the folder that TensorBoard will read.
+        pictures: Path of the folder that `TestPictures` writes to.
+        **kwargs: Those of `keras.callbacks.TensorBoard`.
+
+    Example:
+
+    ```python
+    from keras_srgan.callbacks import TensorBoard
+
+    TensorBoard("runs/faces/tensorboard", pictures="runs/faces")
+    ```
+    """
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike,
+        pictures: str | os.PathLike,
+        **kwargs,
+    ):
+        super().__init__(os.fspath(log_dir), **kwargs)
+        self.pictures = pathlib.Path(pictures)
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._pictures_writer = self.summary.create_file_writer(
+            os.path.join(self.log_dir, "pictures")
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
+        with (
+            Image.open(self.pictures / f"epoch-{epoch + 1:04d}.png") as sheet,
+            self._pictures_writer.as_default(),
+        ):
+            self.summary.image("test photos", np.asarray(sheet)[None], epoch)
+
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        self._pictures_writer.close()
 
 
 class BackupAndRestore(keras.callbacks.Callback):

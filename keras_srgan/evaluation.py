@@ -188,10 +188,9 @@ def evaluate_images(
         if lr_image is None and enlarge:
             lr_image = photos.degrade(hr_image)
         for j, title in enumerate(systems):
-            done = i + j / len(systems)
 
-            def step(fraction, done=done):
-                progress((done + fraction / len(systems)) / len(photos.names))
+            def step(fraction, done=i * len(systems) + j):
+                progress((done + fraction) / (len(photos.names) * len(systems)))
 
             if title in enlarge:
                 images[title] = enlarge[title](lr_image, step)

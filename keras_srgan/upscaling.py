@@ -295,7 +295,7 @@ def _enlarge(network, pixels, tile_size, size, ensemble, progress):
         )
 
     def predict(window, progress):
-        rgb = window * np.float32(255 / _white(dtype))
+        rgb = window.astype("float32") * np.float32(255 / _white(dtype))
         if colors == 1:
             rgb = np.repeat(rgb, 3, axis=-1)
         if ensemble:
@@ -336,8 +336,10 @@ def _resize(channel, size, dtype):
     """Resize one channel to `(width, height)`, antialiased."""
     if dtype != "uint8":
         channel = channel.astype("float32")
-    resized = Image.fromarray(channel).resize(size, Image.Resampling.BICUBIC)
-    return _quantize(np.asarray(resized), dtype)
+    resized = np.asarray(
+        Image.fromarray(channel).resize(size, Image.Resampling.BICUBIC)
+    )
+    return resized if dtype == "uint8" else _quantize(resized, dtype)
 
 
 def _spread(colors, alpha):

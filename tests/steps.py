@@ -17,15 +17,21 @@ from keras_srgan import VGGContentLoss
 
 
 def make_srgan():
-    return SRGAN(
+    srgan = SRGAN(
         Generator(num_blocks=2, filters=8),
         Discriminator(filters=4),
         augmentation=keras.layers.Identity(),
     )
+    # At first a discriminator says nearly 0 of all photos, and its gradient is
+    # a difference of nearly equal numbers: rounding. Let it have an opinion.
+    for weight in srgan.discriminator.trainable_variables:
+        if len(weight.shape) == 4:
+            weight.assign(2 * weight)
+    return srgan
 
 
 OPTIMIZERS = {
-    "sgd": lambda: keras.optimizers.SGD(0.01),
+    "sgd": lambda: keras.optimizers.SGD(0.001),
     "adam": lambda: keras.optimizers.Adam(1e-4, epsilon=1e-8),
 }
 
@@ -48,7 +54,7 @@ def main(start, vgg, out):
             )
             name = loss if loss == "mse" else "vgg"
             for i, weight in enumerate(srgan.trainable_variables):
-                results[f"{optimizer} {name} {i}"] = np.array(weight)
+                results[f"{optimizer} {name} {i}"] = np.array(weight.numpy())
     np.savez(out, **results)
 
 

@@ -402,6 +402,59 @@ def test_failed_save_leaves_the_last_good_file(start, tmp_path, callback, kept):
     assert files(tmp_path) == [kept]
 
 
+# === BestCheckpoint and TensorBoard ===
+
+
+def test_best_checkpoint_outlives_a_resumed_run(start, tmp_path):
+    def finish(epochs):
+        """Ends an epoch with each value, in a run of its own."""
+        callback = callbacks.BestCheckpoint(tmp_path, "val_psnr")
+        callback.set_model(start())
+        callback.on_train_begin()
+        for epoch, value in enumerate(epochs):
+            callback.on_epoch_end(epoch, {"loss": 1.0, "val_psnr": value})
+        return files(tmp_path)
+
+    assert finish([20.5, 21.25, 21.0]) == ["srgan-best-val_psnr-21.2500.keras"]
+    assert finish([21.25, 20.0]) == ["srgan-best-val_psnr-21.2500.keras"]
+    assert finish([float("nan"), 22.0]) == ["srgan-best-val_psnr-22.0000.keras"]
+    keras.saving.load_model(tmp_path / "srgan-best-val_psnr-22.0000.keras")
+
+
+def test_best_checkpoint_by_the_least(start, tmp_path):
+    best = callbacks.BestCheckpoint(tmp_path, "loss", mode="min")
+    model = start()
+    history = fit(model, best, epochs=2, validation_data=(LR, HR))
+    least = min(history.history["loss"])
+    assert files(tmp_path) == [f"srgan-best-loss-{least:.4f}.keras"]
+
+
+def test_best_checkpoint_names_what_it_does_not_know(start, tmp_path):
+    with pytest.raises(ValueError, match="`mode`.*'most'"):
+        callbacks.BestCheckpoint(tmp_path, mode="most")
+    best = callbacks.BestCheckpoint(tmp_path, "val_pnsr")
+    with pytest.raises(ValueError, match="`monitor`.*loss.*'val_pnsr'"):
+        fit(start(), best, epochs=1)
+
+
+def test_tensorboard_shows_curves_and_test_photos(start, tmp_path):
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("tensorboard")
+    fit(
+        start(),
+        callbacks.TestPictures(HR[:1], tmp_path / "run"),
+        callbacks.TensorBoard(tmp_path / "logs", pictures=tmp_path / "run"),
+        epochs=1,
+    )
+    events = {
+        path.parent.name: path.read_bytes()
+        for path in (tmp_path / "logs").rglob("events*")
+    }
+    assert b"epoch_loss" in events["train"]
+    assert b"test photos" in events["pictures"]
+    assert b"PNG" in events["pictures"]
+
+
 # === BackupAndRestore ===
 
 

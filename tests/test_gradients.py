@@ -101,8 +101,8 @@ def test_gradients_equal_those_written_by_hand(content_loss, photos):
     # Larger kernels, so that no gradient is lost in rounding.
     for weight in srgan.trainable_variables:
         if len(weight.shape) == 4:
-            weight.assign(2 * np.array(weight))
-    before = [np.array(v) for v in srgan.trainable_variables]
+            weight.assign(2 * np.array(weight.numpy()))
+    before = [np.array(v.numpy()) for v in srgan.trainable_variables]
     count = len(srgan.generator.trainable_variables)
 
     g, d = Weights(before[:count]), Weights(before[count:])
@@ -112,7 +112,7 @@ def test_gradients_equal_those_written_by_hand(content_loss, photos):
     hr, lr = real / 127.5 - 1, lr / 127.5 - 1
     sr = generate(g, lr, num_blocks=2)
     if content_loss == "vgg":
-        kernels = [np.array(v) for v in loss.variables]
+        kernels = [np.array(v.numpy()) for v in loss.variables]
         content = functional.mse_loss(
             vgg_features(Weights(kernels), sr, convs),
             vgg_features(Weights(kernels), hr, convs),
@@ -139,7 +139,7 @@ def test_gradients_equal_those_written_by_hand(content_loss, photos):
     assert logs["discriminator_loss"] == pytest.approx(
         critic_loss.item(), rel=1e-4
     )
-    after = [np.array(v) for v in srgan.trainable_variables]
+    after = [np.array(v.numpy()) for v in srgan.trainable_variables]
     for variable, old, new, gradient in zip(
         srgan.trainable_variables, before, after, expected, strict=True
     ):
@@ -157,12 +157,18 @@ def test_each_loss_moves_only_its_own_player(player, photos, make_srgan):
     optimizers = (moving, still) if player == "generator" else (still, moving)
     srgan = make_srgan(*optimizers)
     before = {
-        name: [np.array(v) for v in getattr(srgan, name).trainable_variables]
+        name: [
+            np.array(v.numpy())
+            for v in getattr(srgan, name).trainable_variables
+        ]
         for name in ("generator", "discriminator")
     }
     srgan.fit(photos, batch_size=4, verbose=0)
     for name, weights in before.items():
-        after = [np.array(v) for v in getattr(srgan, name).trainable_variables]
+        after = [
+            np.array(v.numpy())
+            for v in getattr(srgan, name).trainable_variables
+        ]
         same = [
             np.array_equal(a, b) for a, b in zip(weights, after, strict=True)
         ]

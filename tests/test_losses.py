@@ -39,7 +39,7 @@ def _network_of(loss):
     vgg = keras.applications.VGG19(include_top=False, weights=None)
     output = vgg.get_layer(loss.layer).output
     network = keras.Model(vgg.input, output)
-    network.set_weights([np.array(v) for v in loss.variables])
+    network.set_weights([np.array(v.numpy()) for v in loss.variables])
     return network.input, network.output
 
 

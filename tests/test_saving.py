@@ -11,7 +11,7 @@ from keras_srgan import VGGContentLoss
 
 def state(srgan):
     return [
-        np.array(v)
+        np.array(v.numpy())
         for v in [*srgan.trainable_variables, *srgan.optimizer.variables]
     ]
 

@@ -10,7 +10,7 @@ TORCH = keras.backend.backend() == "torch"
 
 
 def weights(model):
-    return [np.array(weight) for weight in model.get_weights()]
+    return [np.array(weight.numpy()) for weight in model.get_weights()]
 
 
 def moved(before, after):
@@ -84,7 +84,7 @@ def test_without_an_adversary_the_discriminator_is_left_alone(
 ):
     srgan = make_srgan(adversarial_weight=0)
     state = srgan.optimizer.discriminator_optimizer.variables
-    before = weights(srgan.discriminator), [np.array(v) for v in state]
+    before = weights(srgan.discriminator), [np.array(v.numpy()) for v in state]
 
     def refuse(*args, **kwargs):
         raise AssertionError("the discriminator was called")
@@ -93,7 +93,7 @@ def test_without_an_adversary_the_discriminator_is_left_alone(
     history = srgan.fit(photos, batch_size=4, verbose=0).history
     assert set(history) == {"loss", "content_loss", "psnr"}
     assert not any(moved(before[0], weights(srgan.discriminator)))
-    assert not any(moved(before[1], [np.array(v) for v in state]))
+    assert not any(moved(before[1], [np.array(v.numpy()) for v in state]))
 
 
 def test_stages_follow_each_other(make_srgan, photos):
@@ -308,9 +308,9 @@ def test_batch_norm_statistics_of_both_players_follow_the_photos(photos):
         Discriminator(filters=2, use_batch_norm=True),
     )
     srgan.compile(content_loss="mse")
-    before = [np.array(v) for v in srgan.non_trainable_weights]
+    before = [np.array(v.numpy()) for v in srgan.non_trainable_weights]
     srgan.fit(photos, batch_size=4, verbose=0)
-    after = [np.array(v) for v in srgan.non_trainable_weights]
+    after = [np.array(v.numpy()) for v in srgan.non_trainable_weights]
     assert len(after) == 2 * 3 + 2 * 7
     assert all(moved(before, after))
 
@@ -321,12 +321,12 @@ def test_vgg_weights_are_not_the_models(make_srgan, photos):
     )
     count = srgan.count_params()
     srgan.fit(photos, batch_size=4, verbose=0)
-    vgg = [np.array(v) for v in srgan.content_loss.variables]
+    vgg = [np.array(v.numpy()) for v in srgan.content_loss.variables]
     srgan.fit(photos, batch_size=4, verbose=0)
     assert len(vgg) == 8
     assert not any(v.trainable for v in srgan.content_loss.variables)
     assert not any(
-        moved(vgg, [np.array(v) for v in srgan.content_loss.variables])
+        moved(vgg, [np.array(v.numpy()) for v in srgan.content_loss.variables])
     )
     assert srgan.count_params() == count
     assert len(srgan.trainable_variables) == len(

@@ -9,11 +9,17 @@ import argparse
 import pathlib
 import sys
 
-import keras
 from rich.console import Console
+from rich.progress import BarColumn
 from rich.progress import Progress
+from rich.progress import TaskProgressColumn
+from rich.progress import TextColumn
+from rich.progress import TimeRemainingColumn
 from rich.table import Table
 
+from keras_srgan.commands.common import CommandError
+from keras_srgan.commands.common import load_model
+from keras_srgan.commands.common import use_device
 from keras_srgan.evaluation import difference_sheet
 from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows
@@ -60,16 +66,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="further metrics of the package pyiqa: lpips, niqe, …",
         **many,
     )
+    add("--device", help="cpu, gpu or gpu:1 (default: a GPU if there is one)")
     add("-o", "--out", metavar="DIR", help="folder for tables and pictures")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     try:
-        _evaluate(options)
-    except (ImportError, OSError, ValueError) as error:
+        with use_device(options.device):
+            _evaluate(options)
+    except (CommandError, ImportError, OSError, ValueError) as error:
         print(f"keras-srgan evaluate: error: {error}", file=sys.stderr)
-        return 1
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -86,23 +97,35 @@ def _evaluate(options):
         if title in systems or title == "HR":
             title = path
         if path in options.model:
-            systems[title] = keras.saving.load_model(path, compile=False)
+            systems[title], scale = load_model(path)
+            if scale != options.scale:
+                raise CommandError(
+                    f"The model in {path} enlarges {scale} times, "
+                    f"not --scale {options.scale}."
+                )
         else:
             systems[title] = pathlib.Path(path)
 
-    pictures = None
-    if options.out:
-        pictures = pathlib.Path(options.out, "pictures")
-        pictures.mkdir(parents=True, exist_ok=True)
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(
+        # File names are no markup.
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
         task = bar.add_task("", total=1)
 
         def on_image(name, hr, images):
             bar.update(task, description=name)
-            if pictures:
+            if options.out:
+                folder = pathlib.Path(options.out, "pictures")
+                folder.mkdir(parents=True, exist_ok=True)
                 sheet = difference_sheet(hr, images)
-                save_photo(sheet, pictures / f"{name}.png")
+                save_photo(sheet, folder / f"{name}.png")
 
         rows = evaluate_images(
             systems,
@@ -140,4 +163,5 @@ def _print(rows, caption):
         grid.add_row("" if image == previous else image, *line)
         previous = image
     # A file or a pipe has no width for the table to fit in.
-    Console(width=None if sys.stdout.isatty() else 200).print(grid)
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, markup=False, emoji=False, highlight=False).print(grid)

@@ -1,0 +1,108 @@
+import contextlib
+import os
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_srgan.upscaling import upscale
+
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+class CommandError(Exception):
+    """What is wrong with a command line, said to its user."""
+
+
+def use_device(name: str | None) -> contextlib.AbstractContextManager:
+    """Make Keras work on a device.
+
+    Args:
+        name: String: `"cpu"`, `"gpu"`, `"gpu:1"` or what else the backend
+            calls its devices. `None` leaves the choice to the backend.
+
+    Returns:
+        A context manager, for loading a model and for calling it.
+
+    Raises:
+        CommandError: if this machine has no such device, or the backend
+            cannot use it.
+    """
+    if name is None:
+        return contextlib.nullcontext()
+    reason = ""
+    try:
+        with keras.device(name):
+            found = keras.ops.zeros(()).device
+        # On JAX a device is not called by its kind.
+        found = str(getattr(found, "platform", found))
+    except Exception as error:  # each backend raises its own
+        found, reason = "", f" ({error})"
+    # TensorFlow works on the CPU, in silence, if there is no such device.
+    kind = name.lower().partition(":")[0]
+    if kind not in found.lower().replace("cuda", "gpu"):
+        raise CommandError(
+            f"--device {name}: {keras.backend.backend()} finds no such device "
+            f"on this machine{reason}."
+        )
+    return keras.device(name)
+
+
+def load_model(
+    path: str | os.PathLike, precision: str | None = None
+) -> tuple[keras.Model, int]:
+    """Load an SRGAN or a generator, and see that it enlarges photos here.
+
+    Args:
+        path: Path of the file of a Keras model.
+        precision: String, one of `PRECISIONS`: what the network computes in.
+            Defaults to what was saved.
+
+    Returns:
+        The model, and how many times larger it makes a photo.
+
+    Raises:
+        CommandError: if the file is missing or holds no such model, or if
+            this machine cannot compute in that precision.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CommandError(f"There is no model file {path}.")
+    if not zipfile.is_zipfile(path):
+        raise CommandError(f"{path} is not a .keras file of a model.")
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises nearly anything
+        raise CommandError(
+            f"Cannot load a model from {path}: {error}"
+        ) from error
+    if precision:
+        _set_precision(getattr(model, "generator", model), precision)
+    try:
+        large = upscale(model, np.zeros((1, 1, 3), "uint8"))
+    except ValueError as error:
+        raise CommandError(
+            f"The model in {path} does not enlarge photos: {error}"
+        ) from error
+    except Exception as error:  # each backend raises its own
+        raise CommandError(
+            f"{keras.backend.backend()} cannot run the model in {path} on this "
+            f"device{f' in {precision}' if precision else ''}: {error}"
+        ) from error
+    return model, large.shape[0]
+
+
+def _set_precision(network, precision):
+    """Compute in a precision between the first and the last weights.
+
+    What comes before and after them scales the levels of photos, for which
+    half precision is too coarse.
+    """
+    steps = network.layers
+    weighted = [i for i, step in enumerate(steps) if step.weights]
+    if not weighted:
+        return
+    for step in steps[weighted[0] : weighted[-1] + 1]:
+        for layer in step._flatten_layers():
+            layer.dtype_policy = precision

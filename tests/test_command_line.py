@@ -1,0 +1,505 @@
+import io
+import os
+import resource
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from PIL import Image
+from PIL import ImageCms
+
+from keras_srgan import Discriminator
+from keras_srgan import Generator
+from keras_srgan.cli import main
+from keras_srgan.photo import open_photo
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+ORIENTATION = 0x0112
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """Model files. `nearest` repeats pixels, so that results are known."""
+    folder = tmp_path_factory.mktemp("models")
+    inputs = keras.Input((None, None, 3))
+    nearest = keras.Model(inputs, layers.UpSampling2D(4)(inputs))
+    generator = Generator(num_blocks=1, filters=4)
+    nearest.save(folder / "nearest.keras")
+    generator.save(folder / "generator.keras")
+    Discriminator(filters=2).save(folder / "discriminator.keras")
+    (folder / "text.keras").write_text("not a model")
+    return folder
+
+
+@pytest.fixture
+def upscale(models, tmp_path, monkeypatch, capsys):
+    """Runs the command in an empty folder: (status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments, model="nearest"):
+        arguments = [str(argument) for argument in arguments]
+        model = str(models / f"{model}.keras")
+        status = main(["upscale", *arguments, "--model", model])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def noise(width=7, height=5, channels=3):
+    random = np.random.default_rng(width * height)
+    return random.integers(0, 256, (height, width, channels), "uint8")
+
+
+def photo(mode="RGB", **kwargs):
+    image = Image.fromarray(noise(**kwargs))
+    return image if mode == "RGB" else image.convert(mode)
+
+
+def files(folder="."):
+    """Every file there is, hidden ones too."""
+    return sorted(
+        path.relative_to(folder).as_posix()
+        for path in Path(folder).rglob("*")
+        if path.is_file()
+    )
+
+
+# === Twelve kinds of photos, and more ===
+
+
+def transparent(mode):
+    image = photo("RGBA")
+    image.putalpha(Image.fromarray(np.eye(5, 7, dtype="uint8") * 255))
+    return image.convert(mode)
+
+
+def sixteen_bits():
+    return Image.fromarray(noise(channels=1)[..., 0].astype("uint16") * 257)
+
+
+def with_transparent_color():
+    image = photo("L").quantize(8)
+    image.info["transparency"] = 0
+    return image
+
+
+def rotated():
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    return {"exif": exif, "quality": 100, "subsampling": 0}
+
+
+REAL = {
+    # name: (photo, options of its file, mode and name of the result)
+    "1_bit.png": (photo("1"), {}, "L", "1_bit.png"),
+    "grey.png": (photo("L"), {}, "L", "grey.png"),
+    "grey_alpha.png": (transparent("LA"), {}, "LA", "grey_alpha.png"),
+    "16_bit.png": (sixteen_bits(), {}, "I;16", "16_bit.png"),
+    "palette.gif": (photo("L").quantize(8), {}, "RGB", "palette.png"),
+    "palette.png": (with_transparent_color(), {}, "RGBA", "palette.png"),
+    "rgb.bmp": (photo(), {}, "RGB", "rgb.png"),
+    "rgba.webp": (transparent("RGBA"), {"lossless": True}, "RGBA", "rgba.webp"),
+    "cmyk.tif": (photo("CMYK"), {}, "RGB", "cmyk.png"),
+    "lab.tiff": (photo("LAB"), {}, "RGB", "lab.png"),
+    "float.tif": (photo("F"), {}, "L", "float.png"),
+    "rotated.jpg": (photo(), rotated(), "RGB", "rotated.jpg"),
+    "profile.png": (photo(), {"icc_profile": SRGB}, "RGB", "profile.png"),
+    "odd size.JPG": (photo(width=1, height=13), {}, "RGB", "odd size.JPG"),
+    "png_inside.jpg": (photo(), {"format": "PNG"}, "RGB", "png_inside.jpg"),
+    "ünïcödé [b].png": (photo(), {}, "RGB", "ünïcödé [b].png"),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_photo(upscale, name):
+    image, options, mode, result = REAL[name]
+    image.save(name, **options)
+    status, out, err = upscale(name, "-o", "large")
+    assert (status, err) == (0, "")
+    assert files() == sorted([name, f"large/{result}"])
+    assert out.startswith(f"{name} -> large/{result} (")
+    assert len(out.splitlines()) == 1
+
+    large = open_photo(f"large/{result}")
+    assert large.mode == mode
+    small = open_photo(name)
+    if name.startswith("rotated"):
+        small = small.rotate(-90, expand=True)
+        assert ORIENTATION not in large.getexif()
+    assert large.size == (small.width * 4, small.height * 4)
+    assert large.info.get("icc_profile") == options.get("icc_profile")
+
+    if mode != small.mode:
+        small = small.convert(mode)
+    expected = np.asarray(small).astype(int).repeat(4, 0).repeat(4, 1)
+    pixels = np.asarray(large).astype(int)
+    if mode.endswith("A"):  # colours count where they are seen
+        seen = expected[..., -1] == 255
+        expected, pixels = expected[seen], pixels[seen]
+        expected, pixels = expected[..., :-1], pixels[..., :-1]
+    error = np.abs(pixels - expected)
+    if result.lower().endswith((".jpg", ".webp")):
+        assert error.mean() <= 10
+    else:
+        assert error.max() <= (257 if mode == "I;16" else 1)
+
+
+def test_animation_gives_its_first_picture_and_a_warning(upscale):
+    frames = [photo(), photo().rotate(180)]
+    frames[0].save("film.gif", save_all=True, append_images=frames[1:])
+    status, _, err = upscale("film.gif", "--format", "png")
+    assert status == 0
+    assert err.startswith("warning: ") and "film.gif holds 2 pictures" in err
+    assert open_photo("film-x4.png").size == (28, 20)
+
+
+# === Twelve kinds of trouble, and more ===
+
+
+def png(width, height, pixels=b""):
+    def chunk(kind, data):
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + crc
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(pixels))
+        + chunk(b"IEND", b"")
+    )
+
+
+def encoded(image, format):
+    buffer = io.BytesIO()
+    image.save(buffer, format)
+    return buffer.getvalue()
+
+
+WHOLE = encoded(photo(width=64, height=64), "PNG")
+BAD = {
+    "empty.jpg": (b"", "cannot identify"),
+    "truncated.png": (WHOLE[: len(WHOLE) // 2], "truncated"),
+    "truncated.jpg": (
+        encoded(photo(width=64, height=64), "JPEG")[:-900],
+        "truncated",
+    ),
+    "text.png": (b"Dear photo,", "cannot identify"),
+    "zero.png": (png(0, 7), "Cannot read"),
+    "bomb.png": (png(60000, 60000), "decompression bomb"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_photo_is_named_and_passed_over(upscale, name):
+    content, reason = BAD[name]
+    Path("photos").mkdir()
+    Path("photos", name).write_bytes(content)
+    for good in "before.png", "without.png":
+        photo().save(f"photos/{good}")
+    status, out, err = upscale("photos")
+    assert status == 1
+    assert err.startswith("failed: ") and len(err.splitlines()) == 1
+    assert f"photos/{name}" in err and reason in err
+    assert out.splitlines()[-1] == "2 enlarged, 1 failed, 0 finished before"
+    assert files("photos-x4") == ["before.png", "without.png"]
+
+
+def test_missing_photo_is_named_and_passed_over(upscale):
+    photo().save("there.png")
+    status, _, err = upscale("missing.png", "there.png")
+    assert status == 1
+    assert err == "failed: No such file or directory: missing.png\n"
+    assert files() == ["there-x4.png", "there.png"]
+
+
+def test_unwritable_output(upscale):
+    photo().save("photo.png")
+    Path("file").touch()
+    status, _, err = upscale("photo.png", "-o", "file/large.png")
+    assert status == 1
+    assert "photo.png: " in err and "file" in err
+    assert files() == ["file", "photo.png"]
+
+
+def test_directory_where_a_file_goes(upscale):
+    photo().save("photo.png")
+    Path("photo-x4.png").mkdir()
+    status, _, err = upscale("photo.png")
+    assert status == 1
+    assert "photo-x4.png: it is a folder" in err
+    assert files() == ["photo.png"]
+
+
+def test_photo_too_large_for_its_format(upscale):
+    photo(width=4096, height=1).save("long.webp", lossless=True)
+    status, _, err = upscale("long.webp")
+    assert status == 1
+    assert "16383 pixels" in err and "--format png" in err
+    assert files() == ["long.webp"]
+    assert upscale("long.webp", "--format", "png")[0] == 0
+    assert open_photo("long-x4.png").size == (16384, 4)
+
+
+@pytest.mark.parametrize(
+    "model, reason",
+    [
+        ("missing", "no model file"),
+        ("text", "not a .keras file"),
+        ("discriminator", "does not enlarge photos"),
+        ("folder", "no model file"),
+    ],
+)
+def test_bad_model(upscale, models, model, reason):
+    (models / "folder.keras").mkdir(exist_ok=True)
+    photo().save("photo.png")
+    status, out, err = upscale("photo.png", model=model)
+    assert (status, out) == (2, "")
+    assert reason in err and f"{model}.keras" in err
+    assert files() == ["photo.png"]
+
+
+def test_full_disk(upscale):
+    photo(width=32, height=32).save("photo.png")
+    assert upscale("photo.png")[0] == 0
+    before = Path("photo-x4.png").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, hard))
+    try:
+        status, _, err = upscale("photo.png", "--overwrite")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert status == 1
+    assert "Cannot write photo photo-x4.png" in err
+    assert files() == ["photo-x4.png", "photo.png"]
+    assert Path("photo-x4.png").read_bytes() == before
+
+
+def test_ctrl_c_leaves_whole_files_and_can_be_repeated(upscale, models):
+    Path("photos").mkdir()
+    photo().save("photos/1.png")
+    # In tiles of one pixel this one takes long.
+    photo(width=300, height=300).save("photos/2.png")
+    command = [sys.executable, "-m", "keras_srgan.cli", "upscale"]
+    command += [str(Path("photos").resolve()), "--tile-size", "1"]
+    command += ["--model", str(models / "nearest.keras")]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "1.png" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "repeat the command" in err and "Traceback" not in err
+    assert files("photos-x4") == ["1.png"]
+
+    status, out, _ = upscale("photos")
+    assert status == 0
+    assert out.splitlines()[-1].startswith(
+        "1 enlarged, 0 failed, 1 finished before"
+    )
+    assert files("photos-x4") == ["1.png", "2.png"]
+
+
+# === Names ===
+
+
+def test_tree_is_kept(upscale):
+    names = ["10.jpg", "2.jpg", "a/3.png", "a/b/4.tif"]
+    for name in [*names, ".hidden/5.png"]:
+        Path("photos", name).parent.mkdir(parents=True, exist_ok=True)
+        photo().save(f"photos/{name}")
+    Path("photos/notes.txt").touch()
+    shutil.copytree("photos", "others")
+    expected = ["10.jpg", "2.jpg", "a/3.png", "a/b/4.png"]
+
+    status, out, _ = upscale("photos")
+    assert status == 0
+    assert files("photos-x4") == expected
+    assert [line.split()[0] for line in out.splitlines()[:-1]] == [
+        f"photos/{name}" for name in ["2.jpg", "10.jpg", "a/3.png", "a/b/4.tif"]
+    ]
+    # Results within the folder do not become photos of the next run.
+    for made in 4, 0:
+        status, out, _ = upscale("others", "-o", "others/large")
+        assert status == 0 and out.count(" -> ") == made
+    assert files("others/large") == expected
+
+
+def test_working_folder(upscale, monkeypatch, tmp_path):
+    (tmp_path / "photos").mkdir()
+    monkeypatch.chdir(tmp_path / "photos")
+    photo().save("1.png")
+    assert upscale(".")[0] == 0
+    assert files("../photos-x4") == ["1.png"]
+
+
+@pytest.mark.parametrize(
+    "options, name, size",
+    [
+        ([], "photo-x4.jpg", (28, 20)),
+        (["--scale", "3"], "photo-x3.jpg", (21, 15)),
+        (["--scale", "2.5"], "photo-x2.5.jpg", (18, 12)),
+        (["--size", "30x20"], "photo-30x20.jpg", (30, 20)),
+        (["--format", "webp"], "photo-x4.webp", (28, 20)),
+        (["-o", "large.webp"], "large.webp", (28, 20)),
+        (["-o", "new/large.PNG"], "new/large.PNG", (28, 20)),
+        (["-o", "new/folder"], "new/folder/photo.jpg", (28, 20)),
+        (["--ensemble"], "photo-x4.jpg", (28, 20)),
+        (["--tile-size", "2"], "photo-x4.jpg", (28, 20)),
+        (["--device", "cpu"], "photo-x4.jpg", (28, 20)),
+    ],
+)
+def test_options(upscale, options, name, size):
+    photo().save("photo.jpg")
+    assert upscale("photo.jpg", *options)[0] == 0
+    assert files() == sorted(["photo.jpg", name])
+    assert open_photo(name).size == size
+
+
+def test_quality(upscale):
+    photo(width=32, height=32).save("photo.jpg")
+    sizes = []
+    for quality in 30, 95:
+        upscale("photo.jpg", "--quality", quality, "--overwrite")
+        sizes.append(Path("photo-x4.jpg").stat().st_size)
+    assert sizes[0] < 0.7 * sizes[1]
+
+
+def test_finished_photos_are_skipped_unless_told_to_overwrite(upscale):
+    photo().save("photo.png")
+    upscale("photo.png")
+    Path("photo-x4.png").write_bytes(b"finished")
+    status, out, _ = upscale("photo.png")
+    assert status == 0
+    assert out.startswith("0 enlarged, 0 failed, 1 finished before")
+    assert Path("photo-x4.png").read_bytes() == b"finished"
+    assert upscale("photo.png", "--overwrite")[0] == 0
+    assert open_photo("photo-x4.png").size == (28, 20)
+
+
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [
+        (["a.png", "a.tif", "-o", "out"], "both become out/a.png"),
+        (["a.png", "-o", "."], "would be overwritten"),
+        (["a.png", "-o", "link.png"], "would be overwritten"),
+        (["folder", "-o", "folder"], "would be overwritten"),
+        (["a.png", "b.png", "-o", "out.png"], "must be a folder"),
+        (["folder", "-o", "a.png"], "must be a folder"),
+        (["a.png", "-o", "out.gif"], "must end in one of .png"),
+        (["a.png", "-o", "out.png", "--format", "jpg"], "--format"),
+        (["empty"], "no photos in empty"),
+        (["a.png", "--device", "abacus"], "--device abacus"),
+    ],
+)
+def test_commands_that_are_wrong_as_a_whole(upscale, arguments, reason):
+    for name in "folder", "empty":
+        Path(name).mkdir()
+    for name in "a.png", "b.png", "a.tif", "folder/a.png":
+        photo().save(name)
+    Path("link.png").symlink_to("a.png")
+    before = files()
+    status, out, err = upscale(*arguments)
+    assert (status, out) == (2, "")
+    assert err.startswith("keras-srgan upscale: error: ") and reason in err
+    assert files() == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--tile-size", "0"],
+        ["--tile-size", "2.5"],
+        ["--scale", "-1"],
+        ["--scale", "many"],
+        ["--scale", "nan"],
+        ["--size", "1920"],
+        ["--size", "0x5"],
+        ["--scale", "2", "--size", "4x4"],
+        ["--quality", "101"],
+        ["--format", "gif"],
+        ["--precision", "int8"],
+    ],
+)
+def test_options_that_are_wrong(upscale, options, capsys):
+    photo().save("photo.png")
+    with pytest.raises(SystemExit) as stop:
+        upscale("photo.png", *options)
+    assert stop.value.code == 2
+    assert options[-2] in capsys.readouterr().err
+    assert files() == ["photo.png"]
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["upscale", "--help"])
+    assert stop.value.code == 0
+    assert "photo-x4.jpg" in capsys.readouterr().out
+
+
+# === Network ===
+
+
+def test_half_precision_is_near_full(upscale):
+    photo(width=16, height=16).save("photo.png")
+    results = {}
+    for precision in "float32", "mixed_bfloat16", "mixed_float16":
+        options = "--precision", precision, "-o", f"{precision}.png"
+        status, _, err = upscale("photo.png", *options, model="generator")
+        if precision == "float32" or status == 0:
+            results[precision] = np.asarray(
+                open_photo(f"{precision}.png")
+            ).astype(int)
+        else:  # not every machine can
+            assert status == 2 and precision in err
+    full = results.pop("float32")
+    for half in results.values():
+        assert 0 < np.abs(half - full).max() <= 2
+
+
+@keras.saving.register_keras_serializable(package="test")
+class OnlyFloat32(layers.PReLU):
+    """A layer as on a machine that has no half precision."""
+
+    def call(self, inputs):
+        if self.compute_dtype != "float32":
+            raise NotImplementedError(f"no kernel for {self.compute_dtype}")
+        return super().call(inputs)
+
+
+def test_half_precision_that_cannot_be_run(upscale, models):
+    inputs = keras.Input((None, None, 3))
+    x = OnlyFloat32(shared_axes=[1, 2])(inputs)
+    keras.Model(inputs, x).save(models / "only_float32.keras")
+    photo().save("photo.png")
+    options = "--precision", "mixed_float16"
+    status, _, err = upscale("photo.png", *options, model="only_float32")
+    assert status == 2
+    assert "cannot run" in err and "mixed_float16" in err
+    assert "no kernel for float16" in err
+    assert upscale("photo.png", model="only_float32")[0] == 0
+
+
+# === Progress ===
+
+
+def test_bars_are_for_terminals(upscale, monkeypatch):
+    photo().save("photo.png")
+    assert "all photos" not in upscale("photo.png")[2]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "all photos" in upscale("photo.png", "--overwrite")[2]

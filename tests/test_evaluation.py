@@ -1,0 +1,401 @@
+import argparse
+import csv
+import os
+import pathlib
+import sys
+import types
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_srgan import Degradation
+from keras_srgan import Generator
+from keras_srgan import VGGContentLoss
+from keras_srgan import perceptual
+from keras_srgan import psnr
+from keras_srgan import ssim
+from keras_srgan import upscale
+from keras_srgan.commands import evaluate
+from keras_srgan.data import load_image
+from keras_srgan.evaluation import difference_sheet
+from keras_srgan.evaluation import evaluate_images
+from keras_srgan.evaluation import mean_rows
+from keras_srgan.evaluation import pixel_metrics
+from keras_srgan.evaluation import save_tables
+
+BICUBIC = {"bicubic": "bicubic"}
+# One size for nearly all photos: JAX compiles anew for each.
+SIZE = 28, 24
+
+
+@pytest.fixture
+def save(tmp_path, photos):
+    """Writes photos as files into a folder; returns the folder."""
+
+    def save(folder, **images):
+        folder = tmp_path / folder
+        folder.mkdir(exist_ok=True)
+        for name, image in images.items():
+            Image.fromarray(image).save(folder / f"{name}.png")
+        return folder
+
+    return save
+
+
+@pytest.fixture
+def pair(photos):
+    """Two photos of `SIZE`."""
+    return photos[:2, : SIZE[0], : SIZE[1]]
+
+
+def degrade(hr):
+    lr = keras.ops.convert_to_numpy(Degradation(4)(hr[None]))[0]
+    return lr.astype("uint8")
+
+
+def enlarge(lr):
+    image = Image.fromarray(lr)
+    size = 4 * image.width, 4 * image.height
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC))
+
+
+def test_figures_are_those_of_the_metrics(save, pair):
+    first, second = pair
+    hr = save("hr", first=first, second=second)
+    rows = evaluate_images(BICUBIC, hr)
+    assert [(row["image"], row["system"]) for row in rows] == [
+        ("first", "bicubic"),
+        ("second", "bicubic"),
+    ]
+    for row, true in zip(rows, pair, strict=True):
+        pred = enlarge(degrade(true))
+        batches = true[None], pred[None]
+        assert row["psnr"] == pytest.approx(float(psnr(*batches, 4)[0]))
+        assert row["ssim"] == pytest.approx(float(ssim(*batches, 4)[0]))
+        shift = pred[4:-4, 4:-4].mean((0, 1)) - true[4:-4, 4:-4].mean((0, 1))
+        colours = [row[f"shift_{c}"] for c in ("red", "green", "blue")]
+        np.testing.assert_allclose(colours, shift, atol=1e-9)
+
+
+def test_hr_is_cut_at_right_and_bottom_to_multiples_of_the_scale(
+    save, photos, pair
+):
+    larger = photos[0, : SIZE[0] + 3, : SIZE[1] + 1]
+    assert evaluate_images(BICUBIC, save("odd", a=larger)) == evaluate_images(
+        BICUBIC, save("even", a=pair[0])
+    )
+
+
+def test_lr_files_are_used_if_there_are_any(save, pair):
+    first = save("hr", a=pair[0])
+    from_hr = evaluate_images(BICUBIC, first)
+    same = save("lr", a=degrade(pair[0]))
+    assert evaluate_images(BICUBIC, first, same) == from_hr
+    other = save("lr", a=degrade(pair[1]))
+    assert evaluate_images(BICUBIC, first, other) != from_hr
+
+
+@pytest.mark.parametrize(
+    "hr, lr",
+    [
+        ("baby", "baby"),
+        ("baby", "babyx4"),
+        ("baby", "baby_LR"),
+        ("0801", "0801x4"),
+        ("img_001_SRF_4_HR", "img_001_SRF_4_LR"),
+        ("img_001_HR", "img_001"),
+        ("baby_GT", "baby-EDSR-x4"),
+    ],
+)
+def test_images_belong_to_photos_of_their_name(save, pair, hr, lr):
+    truth = save("hr", **{hr: pair[0]})
+    # Some other photo's, with a name as like as may be.
+    other = {hr[0]: pair[1], f"{lr[:4]}9": pair[1], "x": pair[1]}
+    folder = save("out", **{**other, lr: pair[0]})
+    (row,) = evaluate_images({"copy": folder}, truth)
+    assert row["psnr"] == 100
+
+
+def test_the_longest_name_that_fits_is_meant(save, pair):
+    hr = save("hr", a=pair[0], a_1=pair[1], a_10=pair[0])
+    copies = save("out", a_SR=pair[0], a_1_SR=pair[1], a_10_SR=pair[0])
+    rows = evaluate_images({"copy": copies}, hr)
+    assert [row["psnr"] for row in rows] == [100] * 3
+
+
+def test_an_exact_name_comes_before_a_longer_one(save, pair):
+    hr = save("hr", a=pair[0])
+    outputs = save("out", a=pair[0], a_bicubic=pair[1])
+    (row,) = evaluate_images({"copy": outputs}, hr)
+    assert row["psnr"] == 100
+
+
+def test_several_systems_side_by_side(save, pair):
+    hr = save("hr", a=pair[0], b=pair[1])
+    model = Generator(num_blocks=1, filters=4)
+    copies = save("out", a=pair[0], b=pair[1])
+    systems = {"copies": copies, "bicubic": "bicubic", "model": model}
+    seen, done = {}, []
+    rows = evaluate_images(
+        systems,
+        hr,
+        metrics={"psnr": pixel_metrics()["psnr"]},
+        on_image=lambda name, *images: seen.update({name: images}),
+        progress=done.append,
+    )
+    assert [row["system"] for row in rows] == 2 * list(systems)
+    assert list(rows[0]) == ["image", "system", "psnr"]
+    assert done == sorted(done) and done[-1] == 1
+    truth, images = seen["b"]
+    assert list(images) == list(systems)
+    np.testing.assert_array_equal(truth, pair[1])
+    np.testing.assert_array_equal(images["copies"], pair[1])
+    lr = degrade(pair[1])
+    np.testing.assert_array_equal(images["bicubic"], enlarge(lr))
+    np.testing.assert_array_equal(images["model"], upscale(model, lr))
+
+
+@pytest.mark.parametrize(
+    "name, size, says",
+    [
+        ("a", (8, 6), r"lr/a\.png must be 6x7 .*hr/a\.png.*: 6x8 pixels"),
+        ("b", (7, 6), r"one LR image of .*hr/a\.png.*none in .*lr"),
+    ],
+)
+def test_lr_that_does_not_fit_is_named(save, pair, name, size, says):
+    hr = save("hr", a=pair[0])
+    lr = save("lr", **{name: np.zeros((*size, 3), "uint8")})
+    with pytest.raises(ValueError, match=says):
+        evaluate_images(BICUBIC, hr, lr)
+
+
+def test_all_files_are_checked_before_any_work(save, pair):
+    hr = save("hr", a=pair[0], b=pair[1])
+    outputs = save("out", a=pair[0], b=pair[1, :-1])
+    work = []
+    with pytest.raises(ValueError, match=r"out/b\.png must be 24x28"):
+        evaluate_images({"x": outputs}, hr, progress=work.append)
+    (hr / "b.png").write_bytes(b"no photo")
+    with pytest.raises(OSError, match=r"hr/b\.png"):
+        evaluate_images(BICUBIC, hr, progress=work.append)
+    assert not work
+
+
+def test_bad_arguments_are_named(save, pair):
+    hr = save("hr", a=pair[0])
+    for systems in ({}, {"x": 3}):
+        with pytest.raises(ValueError, match="`systems` must.*Received"):
+            evaluate_images(systems, hr)
+    with pytest.raises(ValueError, match="`shave` must.*Received: shave=-1"):
+        evaluate_images(BICUBIC, hr, shave=-1)
+    with pytest.raises(ValueError, match="`scale` must.*Received: scale=0"):
+        evaluate_images(BICUBIC, hr, scale=0)
+    with pytest.raises(ValueError, match="'twice' enlarges 2 times.*scale=4"):
+        twice = Generator(scale=2, num_blocks=1, filters=4)
+        evaluate_images({"twice": twice}, hr)
+    with pytest.raises(ValueError, match=r"ssim of .*hr/a\.png.*at least 11"):
+        evaluate_images(BICUBIC, hr, shave=8)
+    with pytest.raises(ValueError, match="Two HR photos are named 'a'"):
+        evaluate_images(BICUBIC, save("hr", a_HR=pair[0]))
+    (hr / "a_HR.png").unlink()
+    outputs = save("out", a_1=pair[0], a_2=pair[0])
+    with pytest.raises(ValueError, match=r"one x image.*a_1\.png, .*a_2\.png"):
+        evaluate_images({"x": outputs}, hr)
+
+
+ROWS = [
+    {"image": "a", "system": "one", "psnr": 20.0, "shift_red": -0.5},
+    {"image": "a", "system": "two", "psnr": 30.0, "shift_red": 1.0},
+    {"image": "b", "system": "one", "psnr": 25.0, "shift_red": 0.0},
+    {"image": "b", "system": "two", "psnr": 31.0, "shift_red": 3.0},
+]
+
+
+def test_tables_hold_every_row_and_the_means(tmp_path):
+    means = mean_rows(ROWS)
+    assert means == [
+        {"image": "mean", "system": "one", "psnr": 22.5, "shift_red": -0.25},
+        {"image": "mean", "system": "two", "psnr": 30.5, "shift_red": 2.0},
+    ]
+    save_tables(ROWS, tmp_path / "new", "As measured")
+    with open(tmp_path / "new" / "results.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert lines == [
+        {name: str(value) for name, value in row.items()}
+        for row in ROWS + means
+    ]
+    text = (tmp_path / "new" / "results.md").read_text()
+    assert text.startswith("As measured\n\n| Image | System | PSNR (dB) |")
+    assert "| a | one | 20.00 | -0.50 |\n" in text
+    assert "| mean | two | 30.50 | +2.00 |\n" in text
+    assert len(os.listdir(tmp_path / "new")) == 2
+
+
+def test_the_sheet_shows_where_systems_differ_most():
+    hr = np.full((60, 80, 3), 128, "uint8")
+    one, two = hr.copy(), hr.copy()
+    # What both have wrong is larger, but no difference of theirs.
+    one[:20, :20] = two[:20, :20] = (255, 255, 0)
+    two[45:50, 70:74] = (255, 0, 255)
+
+    def shows(sheet, colour):
+        return (np.asarray(sheet) == colour).all(-1).any()
+
+    sheet = difference_sheet(hr, {"one": one, "two": two}, size=16)
+    assert shows(sheet, (255, 0, 255)) and not shows(sheet, (255, 255, 0))
+    # Alone, it is compared with the truth.
+    sheet = difference_sheet(hr, {"two": two}, size=16)
+    assert shows(sheet, (255, 255, 0)) and not shows(sheet, (255, 0, 255))
+
+
+# === Perceptual distances ===
+
+
+@pytest.fixture(scope="module")
+def vgg_weights(tmp_path_factory):
+    """A VGG19 that has not learned anything."""
+    path = tmp_path_factory.mktemp("vgg") / "vgg19.weights.h5"
+    keras.utils.set_random_seed(0)
+    network = keras.applications.VGG19(include_top=False, weights=None)
+    network.save_weights(path)
+    return path
+
+
+def test_vgg_distance_is_the_content_loss_of_a_photo(
+    vgg_weights, pair, monkeypatch
+):
+    layer = "block2_conv2"
+    distance = perceptual.VGGDistance(vgg_weights, layer)
+    loss = VGGContentLoss(layer, vgg_weights)(pair[:1], pair[1:])
+    value = distance(*pair)
+    assert value == pytest.approx(float(loss), rel=1e-4) and value > 0
+    assert distance(pair[0], pair[0]) == 0
+    # Large photos go in parts, which only see less at their borders.
+    monkeypatch.setattr(perceptual, "WINDOW", 20)
+    assert distance(*pair) == pytest.approx(value, rel=0.2)
+    assert distance(*pair) != value
+    with pytest.raises(ValueError, match="at least 16 pixels.*Received"):
+        distance(pair[0, :8], pair[1, :8])
+
+
+def test_windows_cover_every_pixel_once():
+    for length in (16, 20, 511, 512, 513, 1030, 5000):
+        windows = perceptual._windows(length)
+        pixels = np.concatenate([np.arange(length)[w] for w in windows])
+        np.testing.assert_array_equal(pixels, np.arange(length))
+        assert all(16 <= w.stop - w.start <= 512 + 16 for w in windows)
+
+
+def test_pyiqa_that_is_missing_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyiqa", None)
+    with pytest.raises(ImportError, match=r"keras-srgan\[perceptual\]"):
+        perceptual.pyiqa_metric("lpips")
+
+
+def test_pyiqa_judges_sr_by_hr(monkeypatch, pair):
+    # A stand-in: the package itself is large, and downloads its weights.
+    class Brighter:
+        def __call__(self, target, ref):
+            return np.mean(np.asarray(target)) - np.mean(np.asarray(ref))
+
+    def create_metric(name):
+        if name == "away":
+            raise OSError("no route to host")
+        return Brighter()
+
+    package = types.SimpleNamespace(
+        list_models=lambda: ["away", "brighter"], create_metric=create_metric
+    )
+    monkeypatch.setitem(sys.modules, "pyiqa", package)
+    metric = perceptual.pyiqa_metric("brighter")
+    assert metric(pair[0] // 2, pair[0] // 2 + 9) == pytest.approx(9)
+    with pytest.raises(ValueError, match="Received: name='darker'"):
+        perceptual.pyiqa_metric("darker")
+    with pytest.raises(OSError, match="'away'.*no route"):
+        perceptual.pyiqa_metric("away")
+
+
+# === Command ===
+
+
+def run(*arguments):
+    parser = argparse.ArgumentParser()
+    evaluate.add_arguments(parser)
+    return evaluate.run(parser.parse_args([str(a) for a in arguments]))
+
+
+def test_command_leaves_tables_and_pictures(
+    save, pair, make_srgan, tmp_path, vgg_weights, capsys
+):
+    hr = save("hr", a=pair[0], b=pair[1])
+    lr = save("lr", ax4=degrade(pair[0]), bx4=degrade(pair[1]))
+    copies = save("copies", a=pair[0], b=pair[1])
+    models = [tmp_path / name / "srgan.keras" for name in ("new", "old")]
+    for model in models:
+        model.parent.mkdir()
+        make_srgan().save(model)
+    out = tmp_path / "out"
+    status = run(
+        *("--hr", hr, "--lr", lr, "--model", *models, "--outputs", copies),
+        *("--vgg-weights", vgg_weights, "--channel", "rgb", "-o", out),
+    )
+    assert status == 0
+    with open(out / "results.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    # Models of one name are told apart by their paths.
+    systems = ["bicubic", "srgan", str(models[1]), "copies"]
+    assert [(row["image"], row["system"]) for row in rows] == [
+        (image, system) for image in ("a", "b", "mean") for system in systems
+    ]
+    assert all(float(row["psnr"]) == 100 for row in rows[3::4])
+    assert [float(row["vgg"]) > 0 for row in rows[:4]] == [True] * 3 + [False]
+    text = capsys.readouterr().out
+    mean = float(rows[8]["psnr"])
+    assert f"{mean:.2f}" in text and "copies" in text and "RGB" in text
+    assert f"{mean:.2f}" in (out / "results.md").read_text()
+    for name in ("a", "b"):
+        assert load_image(out / "pictures" / f"{name}.png").std() > 0
+    assert len(list(out.rglob("*"))) == 5
+
+
+def test_command_says_what_is_wrong_in_one_line(
+    save, pair, make_srgan, tmp_path, capsys
+):
+    hr = save("hr", a=pair[0])
+    make_srgan().save(tmp_path / "srgan.keras")
+    for arguments, says in [
+        (("--lr", save("lr", a=pair[0])), "lr/a.png must be 6x7"),
+        (("--model", tmp_path / "none.keras"), "none.keras"),
+        (("--model", tmp_path / "srgan.keras", "--scale", 2), "4 times"),
+        (("--vgg-weights", tmp_path / "none.h5"), "none.h5"),
+    ]:
+        assert run("--hr", hr, *arguments, "-o", tmp_path / "out") == 2
+        streams = capsys.readouterr()
+        assert says in streams.err and streams.err.count("\n") == 1
+        assert not streams.out
+    assert not (tmp_path / "out").exists()
+
+
+# === Real photos ===
+
+
+DATA = os.environ.get("KERAS_SRGAN_DATA")
+
+
+@pytest.mark.skipif(
+    not DATA,
+    reason="NO BENCHMARK REPRODUCED: set KERAS_SRGAN_DATA to a folder that "
+    "holds Set5/HR and Set5/LR_bicubic_x4",
+)
+def test_bicubic_has_its_published_figures_on_set5():
+    folder = pathlib.Path(DATA, "Set5")
+    if not folder.is_dir():
+        pytest.skip(f"NO BENCHMARK REPRODUCED: there is no {folder}")
+    hr, lr = folder / "HR", folder / "LR_bicubic_x4"
+    (mean,) = mean_rows(evaluate_images(BICUBIC, hr, lr))
+    assert mean["psnr"] == pytest.approx(28.42, abs=0.02)
+    assert mean["ssim"] == pytest.approx(0.8104, abs=0.002)
+    (mean,) = mean_rows(evaluate_images(BICUBIC, hr))
+    assert mean["psnr"] == pytest.approx(28.42, abs=0.05)
