@@ -183,14 +183,15 @@ def evaluate_images(
         photos.load(name)
 
     rows = []
-    for i, name in enumerate(photos.names):
+    total = len(photos.names) * len(systems)
+    for name in photos.names:
         hr_image, lr_image, images = photos.load(name)
         if lr_image is None and enlarge:
             lr_image = photos.degrade(hr_image)
-        for j, title in enumerate(systems):
+        for title in systems:
 
-            def step(fraction, done=i * len(systems) + j):
-                progress((done + fraction) / (len(photos.names) * len(systems)))
+            def step(fraction):
+                progress((len(rows) + fraction) / total)
 
             if title in enlarge:
                 images[title] = enlarge[title](lr_image, step)
@@ -204,8 +205,8 @@ def evaluate_images(
                     raise ValueError(
                         f"No {metric} of {photos.hr[name]}: {error}"
                     ) from error
-            rows.append(row)
             step(1)
+            rows.append(row)
         if on_image:
             on_image(
                 name, hr_image, {title: images[title] for title in systems}
