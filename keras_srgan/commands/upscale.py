@@ -8,8 +8,10 @@ status: 0 if all went well, 1 if a photo failed, 2 if the command is wrong,
 """
 
 import argparse
+import contextlib
 import math
 import re
+import signal
 import sys
 import time
 import warnings
@@ -112,10 +114,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Carry the command out; return its exit status."""
     try:
-        with use_device(options.device):
+        with use_device(options.device), _interruptible() as check:
             model, scale = load_model(options.model, options.precision)
             photos = _get_outputs(options, scale)
-            return _upscale_all(model, scale, photos, options)
+            return _upscale_all(model, scale, photos, options, check)
     except CommandError as error:
         print(f"keras-srgan upscale: error: {error}", file=sys.stderr)
         return 2
@@ -128,10 +130,35 @@ def run(options: argparse.Namespace) -> int:
         return 130
 
 
+@contextlib.contextmanager
+def _interruptible():
+    """Yield a function that raises if Ctrl-C has been pressed and was lost.
+
+    An exception that is raised while a destructor, or a callback of the
+    garbage collector or of a weak reference happens to run, is dropped.
+    """
+    pressed = False
+
+    def press(number, frame):
+        nonlocal pressed
+        pressed = True
+        raise KeyboardInterrupt
+
+    def check():
+        if pressed:
+            raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, press)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
 # === Photos ===
 
 
-def _upscale_all(model, scale, photos, options):
+def _upscale_all(model, scale, photos, options, check):
     left = {
         output: photo
         for output, photo in photos.items()
@@ -157,6 +184,7 @@ def _upscale_all(model, scale, photos, options):
             start = time.perf_counter()
 
             def show(fraction, i=i):
+                check()
                 progress.update(this, completed=fraction)
                 progress.update(every, completed=i + fraction)
 
