@@ -212,14 +212,11 @@ def _upscale_all(model, scale, photos, options, check):
 
 
 def _upscale_one(model, scale, photo, output, options, progress):
-    # What can be known to fail should fail before hours of work.
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if output.is_dir():
-        raise IsADirectoryError(f"Cannot write {output}: it is a folder")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         image = open_photo(photo)
+        # What can be known to fail should fail before hours of work.
         longest = max(
             options.size
             or [round(side * (options.scale or scale)) for side in image.size]
@@ -230,6 +227,9 @@ def _upscale_one(model, scale, photo, output, options, progress):
                 f"{format} holds at most {limit} pixels a side, and this would "
                 f"have {longest}; use --format png"
             )
+        output.parent.mkdir(parents=True, exist_ok=True)
+        if output.is_dir():
+            raise IsADirectoryError(f"Cannot write {output}: it is a folder")
         large = upscale(
             model,
             image,
@@ -240,7 +240,8 @@ def _upscale_one(model, scale, photo, output, options, progress):
             progress=progress,
         )
     for warning in caught:
-        print(f"warning: {photo}: {warning.message}", file=sys.stderr)
+        text = _name(photo, str(warning.message))
+        print(f"warning: {text}", file=sys.stderr)
     save_photo(large, output, options.quality)
     return large.size
 
@@ -251,6 +252,10 @@ def _explain(error, photo):
         text = f"{error.strerror}: {error.filename}"
     elif not isinstance(error, OSError | ValueError):
         text = f"{type(error).__name__}: {error}"
+    return _name(photo, text)
+
+
+def _name(photo, text):
     return text if str(photo) in text else f"{photo}: {text}"
 
 
