@@ -15,7 +15,9 @@ import shutil
 
 import keras
 
+from keras_srgan import PSNR
 from keras_srgan import SRGAN
+from keras_srgan import SSIM
 from keras_srgan import Discriminator
 from keras_srgan import Generator
 from keras_srgan import ImageFolder
@@ -85,6 +87,7 @@ add("--adversarial-weight", type=float, default=1e-3, help="default: 1e-3")
 add("--pixel-weight", type=float, default=0.0, help="default: 0")
 add("--precision", default="float32", help="or mixed_bfloat16, mixed_float16")
 add("--checkpoint-every", type=int, help="epochs (default: 20)")
+add("--tensorboard", action="store_true", help="write its logs to --out")
 add("--seed", type=int, default=0, help="default: %(default)s")
 settings, _ = parser.parse_known_args()
 parser.set_defaults(**(REFERENCE if settings.data else QUICK))
@@ -146,18 +149,23 @@ if settings.pretrain_epochs:
     steps = settings.pretrain_epochs * len(train)
     rate = keras.optimizers.schedules.CosineDecay(settings.pretrain_rate, steps)
     srgan.compile(
-        keras.optimizers.Adam(rate), content_loss="mse", adversarial_weight=0
+        keras.optimizers.Adam(rate),
+        content_loss="mse",
+        adversarial_weight=0,
+        metrics=[PSNR(shave=settings.scale), SSIM(shave=settings.scale)],
     )
     srgan.fit(
         train,
         epochs=settings.pretrain_epochs,
         validation_data=test,
         callbacks=[
-            callbacks.TestPictures(hr, out / "pretraining"),
+            callbacks.TestPictures(
+                hr, out / "pretraining", scale=settings.scale
+            ),
             callbacks.LossCurves(out / "pretraining"),
             # Kept, so that a resumed run does not start this stage again.
             callbacks.BackupAndRestore(
-                out / "backup" / "pretraining", delete_checkpoint=False
+                out / "backup/pretraining", delete_checkpoint=False
             ),
         ],
     )
@@ -175,17 +183,23 @@ srgan.compile(
     content_loss=content_loss,
     adversarial_weight=settings.adversarial_weight,
     pixel_weight=settings.pixel_weight,
+    metrics=[PSNR(shave=settings.scale), SSIM(shave=settings.scale)],
 )
+left_behind = [
+    callbacks.TestPictures(
+        hr, out, scale=settings.scale, compare_epochs=(42, 60)
+    ),
+    callbacks.LossCurves(out),
+    callbacks.PeriodicCheckpoint(out, every=settings.checkpoint_every),
+    callbacks.BestCheckpoint(out, monitor="val_psnr"),
+]
+if settings.tensorboard:
+    left_behind.append(callbacks.TensorBoard(out / "tensorboard", out))
 srgan.fit(
     train,
     epochs=settings.epochs,
     validation_data=test,
-    callbacks=[
-        callbacks.TestPictures(hr, out, compare_epochs=(42, 60)),
-        callbacks.LossCurves(out),
-        callbacks.PeriodicCheckpoint(out, every=settings.checkpoint_every),
-        callbacks.BackupAndRestore(out / "backup" / "gan"),
-    ],
+    callbacks=[*left_behind, callbacks.BackupAndRestore(out / "backup/gan")],
 )
 srgan.save(out / "srgan.keras")
 score = srgan.evaluate(test, verbose=0, return_dict=True)["psnr"]

@@ -177,7 +177,7 @@ class ImageFolder(keras.utils.PyDataset):
                 f"Received: on_error={on_error!r}"
             )
         if isinstance(directory, (str, os.PathLike)):
-            self.files = _find_photos(directory)
+            self.files = find_photos(directory)
         else:
             self.files = [pathlib.Path(file) for file in directory]
         if not self.files:
@@ -358,7 +358,7 @@ class ImageFolder(keras.utils.PyDataset):
         return photo[top : top + size, left : left + size]
 
 
-def _find_photos(directory):
+def find_photos(directory):
     def fail(error):
         raise ValueError(
             "`directory` must be a folder whose subfolders can all be read "

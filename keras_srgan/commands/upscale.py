@@ -29,7 +29,7 @@ from keras_srgan.commands.common import PRECISIONS
 from keras_srgan.commands.common import CommandError
 from keras_srgan.commands.common import load_model
 from keras_srgan.commands.common import use_device
-from keras_srgan.data import _find_photos
+from keras_srgan.data import find_photos
 from keras_srgan.photo import FORMATS
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import save_photo
@@ -326,7 +326,7 @@ def _get_pairs(path, output, label, format):
         return [(path, path.with_name(_get_name(path, label, format)))]
 
     try:
-        photos = _find_photos(path)
+        photos = find_photos(path)
     except ValueError as error:
         raise CommandError(str(error)) from error
     if output is None:
