@@ -39,9 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--lr", metavar="DIR", help="their LR images (default: made by bicubic)"
     )
-    add("--model", metavar="FILE", help="saved models (.keras)", **many)
+    add(
+        "--model",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="saved models (.keras)",
+        **many,
+    )
     add(
         "--outputs",
+        type=pathlib.Path,
         metavar="DIR",
         help="folders of what other systems made of the LR images",
         **many,
@@ -91,20 +98,16 @@ def _evaluate(options):
     for name in options.pyiqa:
         metrics[name] = pyiqa_metric(name)
     systems = {"bicubic": "bicubic"}
-    for path in options.model + options.outputs:
-        title = pathlib.Path(path).stem
-        # Runs tend to leave models of one name in several folders.
-        if title in systems or title == "HR":
-            title = path
-        if path in options.model:
-            systems[title], scale = load_model(path)
-            if scale != options.scale:
-                raise CommandError(
-                    f"The model in {path} enlarges {scale} times, "
-                    f"not --scale {options.scale}."
-                )
-        else:
-            systems[title] = pathlib.Path(path)
+    for path in options.model:
+        model, scale = load_model(path)
+        if scale != options.scale:
+            raise CommandError(
+                f"The model in {path} enlarges {scale} times, "
+                f"not --scale {options.scale}."
+            )
+        systems[_get_title(path, systems)] = model
+    for path in options.outputs:
+        systems[_get_title(path, systems)] = path
 
     console = Console(stderr=True)
     with Progress(
@@ -148,6 +151,14 @@ def _evaluate(options):
     _print(rows, caption)
     if options.out:
         save_tables(rows, options.out, caption)
+
+
+def _get_title(path, taken):
+    """The shortest name of a system that no other one has."""
+    # Runs tend to leave models of one name in several folders.
+    name = path.name.removesuffix(".keras")
+    titles = name, f"{path.resolve().parent.name}/{name}", str(path)
+    return next(t for t in titles if t not in {*taken, "HR"} or t == titles[-1])
 
 
 def _print(rows, caption):
