@@ -48,7 +48,8 @@ def upscale(
       F too, with levels in [0, 255]. Grey is shown to the network as RGB.
     - 1-bit becomes L; palettes RGB or RGBA; I (levels in [0, 65535]) I;16;
       YCbCr, HSV, LAB and CMYK become RGB, CMYK by its ICC profile, if it has
-      one, to sRGB. A transparent colour becomes an alpha channel.
+      one, to sRGB. A transparent colour becomes an alpha channel. (Pillow
+      itself reads 16-bit colour as 8-bit; an array keeps it.)
     - Alpha is enlarged by bicubic interpolation: what was opaque stays wholly
       so. Colours of the visible spread under the invisible first, so that no
       fringe of hidden colours appears.
