@@ -30,8 +30,8 @@ from keras_srgan import psnr
 # is the pixels' because VGG19 would be a download.
 QUICK = {
     "crop": "random",
-    "crop_size": 96,
-    "crops_per_photo": 225,
+    "crop_size": 64,
+    "crops_per_photo": 450,
     "batch_size": 16,
     "test_size": 288,
     "num_blocks": 4,
@@ -108,8 +108,8 @@ else:
 
     folder = pathlib.Path(skimage.data_dir)
     names = (
-        "astronaut.png hubble_deep_field.jpg ihc.png motorcycle_left.png "
-        "motorcycle_right.png retina.jpg rocket.jpg chelsea.png coffee.png"
+        "chelsea.png coffee.png hubble_deep_field.jpg ihc.png retina.jpg "
+        "motorcycle_left.png motorcycle_right.png rocket.jpg astronaut.png"
     )
     photos = [folder / name for name in names.split()]
     held_out = 2
