@@ -32,7 +32,7 @@ from keras_srgan import psnr
 QUICK = {
     "crop": "random",
     "crop_size": 64,
-    "crops_per_photo": 450,
+    "crops_per_photo": 320,
     "batch_size": 16,
     "test_size": 288,
     # Seven photos do not have all colours; these do.
