@@ -32,7 +32,7 @@ from keras_srgan import psnr
 QUICK = {
     "crop": "random",
     "crop_size": 64,
-    "crops_per_photo": 320,
+    "crops_per_photo": 450,
     "batch_size": 16,
     "test_size": 288,
     # Seven photos do not have all colours; these do.
@@ -43,8 +43,8 @@ QUICK = {
     "content_loss": "mse",
     "pretrain_epochs": 10,
     "pretrain_rate": 2e-3,
-    "epochs": 2,
-    "checkpoint_every": 2,
+    "epochs": 1,
+    "checkpoint_every": 1,
 }
 # The reference experiment.
 REFERENCE = {
