@@ -10,7 +10,7 @@ TORCH = keras.backend.backend() == "torch"
 
 
 def weights(model):
-    return [np.array(weight.numpy()) for weight in model.get_weights()]
+    return [np.array(weight) for weight in model.get_weights()]
 
 
 def moved(before, after):
