@@ -1,5 +1,6 @@
 import contextlib
 import os
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -72,7 +73,11 @@ def load_model(
     if not zipfile.is_zipfile(path):
         raise CommandError(f"{path} is not a .keras file of a model.")
     try:
-        model = keras.saving.load_model(path, compile=False)
+        with warnings.catch_warnings():
+            # A new SRGAN has optimizers, perhaps not those of the file; to
+            # enlarge photos it needs neither.
+            warnings.filterwarnings("ignore", "Skipping variable loading for")
+            model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises nearly anything
         raise CommandError(
             f"Cannot load a model from {path}: {error}"
