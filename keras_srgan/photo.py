@@ -9,6 +9,7 @@ from PIL import ExifTags
 from PIL import Image
 from PIL import ImageOps
 from PIL import PngImagePlugin
+from PIL import UnidentifiedImageError
 
 # What a photo of each Pillow mode is worked on, and returned, as. Modes that
 # are not here are worked on as they are.
@@ -91,6 +92,10 @@ def open_photo(path: str | os.PathLike) -> Image.Image:
             image = Image.open(file)
             pictures = getattr(image, "n_frames", 1)
             image.load()
+        except UnidentifiedImageError as error:
+            raise OSError(
+                f"Cannot read photo {path}: cannot identify its format"
+            ) from error
         except (
             Image.DecompressionBombError,
             OSError,
