@@ -6,6 +6,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn
+from rich.progress import Progress
+from rich.progress import TaskProgressColumn
+from rich.progress import TextColumn
+from rich.progress import TimeRemainingColumn
 
 from keras_srgan.upscaling import upscale
 
@@ -14,6 +20,26 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 class CommandError(Exception):
     """What is wrong with a command line, said to its user."""
+
+
+def progress_bar(**options) -> Progress:
+    """Return a progress bar on standard error, hidden but on a terminal.
+
+    Args:
+        **options: Those of `rich.progress.Progress`.
+    """
+    console = Console(stderr=True)
+    return Progress(
+        # File names are no markup.
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        **options,
+    )
 
 
 def use_device(name: str | None) -> contextlib.AbstractContextManager:

@@ -10,15 +10,11 @@ import pathlib
 import sys
 
 from rich.console import Console
-from rich.progress import BarColumn
-from rich.progress import Progress
-from rich.progress import TaskProgressColumn
-from rich.progress import TextColumn
-from rich.progress import TimeRemainingColumn
 from rich.table import Table
 
 from keras_srgan.commands.common import CommandError
 from keras_srgan.commands.common import load_model
+from keras_srgan.commands.common import progress_bar
 from keras_srgan.commands.common import use_device
 from keras_srgan.evaluation import difference_sheet
 from keras_srgan.evaluation import evaluate_images
@@ -109,17 +105,7 @@ def _evaluate(options):
     for path in options.outputs:
         systems[_get_title(path, systems)] = path
 
-    console = Console(stderr=True)
-    with Progress(
-        # File names are no markup.
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("", total=1)
 
         def on_image(name, hr, images):

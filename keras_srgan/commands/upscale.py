@@ -18,16 +18,11 @@ import warnings
 from pathlib import Path
 
 from PIL import Image
-from rich.console import Console
-from rich.progress import BarColumn
-from rich.progress import Progress
-from rich.progress import TaskProgressColumn
-from rich.progress import TextColumn
-from rich.progress import TimeRemainingColumn
 
 from keras_srgan.commands.common import PRECISIONS
 from keras_srgan.commands.common import CommandError
 from keras_srgan.commands.common import load_model
+from keras_srgan.commands.common import progress_bar
 from keras_srgan.commands.common import use_device
 from keras_srgan.data import find_photos
 from keras_srgan.photo import FORMATS
@@ -165,18 +160,7 @@ def _upscale_all(model, scale, photos, options, check):
         if options.overwrite or not output.is_file()
     }
     failed = 0
-    console = Console(stderr=True)
-    with Progress(
-        # File names are no markup.
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        redirect_stdout=sys.stdout.isatty(),
-        disable=not console.is_terminal,
-    ) as progress:
+    with progress_bar(redirect_stdout=sys.stdout.isatty()) as progress:
         every = progress.add_task("all photos", total=len(left))
         this = progress.add_task("", total=1)
         for i, (output, photo) in enumerate(left.items()):
