@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_srgan.augmentation import Augmentation
+from keras_srgan.callbacks import StopOnNonFinite
 from keras_srgan.checks import check_images
 from keras_srgan.checks import check_range
 from keras_srgan.degradation import Degradation
@@ -476,49 +477,3 @@ def _check_arrays(**arguments):
             if isinstance(images, np.ndarray):
                 check_images(images, name)
                 check_range(images, name)
-
-
-class StopOnNonFinite(keras.callbacks.Callback):
-    """Ends training with an error once a loss is NaN or infinite.
-
-    `SRGAN.fit` runs it before all other callbacks, so that none of them saves
-    broken weights at the end of an epoch.
-
-    Args:
-        every: Integer. Batches between two looks at the losses within an
-            epoch: each look waits for the accelerator. Defaults to `100`.
-    """
-
-    async_safe = True
-
-    def __init__(self, every=100):
-        super().__init__()
-        self.every = every
-
-    def on_train_batch_end(self, batch, logs=None):
-        if batch % self.every == 0 and self._broken(logs):
-            self.model.stop_training = True
-
-    def on_epoch_end(self, epoch, logs=None):
-        broken = self._broken(logs)
-        # The last update of an epoch shows in no loss yet.
-        if not all(
-            ops.all(ops.isfinite(weight))
-            for weight in self.model.trainable_variables
-        ):
-            broken.append("the weights")
-        if broken:
-            raise FloatingPointError(
-                f"Training diverged in epoch {epoch + 1}: {', '.join(broken)} "
-                "became NaN or infinite. Nothing was saved after it. Go on "
-                "from the last checkpoint with a lower learning rate, with "
-                '`clipnorm` in the optimizers, or with the "mixed_bfloat16" '
-                'policy in place of "mixed_float16".'
-            )
-
-    def _broken(self, logs):
-        return [
-            name
-            for name, value in (logs or {}).items()
-            if name.endswith("loss") and not math.isfinite(float(value))
-        ]
