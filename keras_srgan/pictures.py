@@ -143,4 +143,4 @@ def _panel(name):
         return "Discriminator loss" if "loss" in name else "Discriminator"
     if "loss" in name:
         return "Generator losses"
-    return "PSNR (dB)" if name == "psnr" else name
+    return {"psnr": "PSNR (dB)", "ssim": "SSIM"}.get(name, name)
