@@ -78,6 +78,15 @@ class PlayersOptimizer(keras.optimizers.MultiOptimizer):
                 optimizer.apply(*zip(*pairs, strict=True))
         self.iterations.assign_add(1)
 
+    def finalize_variable_values(self, var_list):
+        for optimizer in self.optimizers:
+            # The average of no updates is zero: a player that has not moved,
+            # as in training without a discriminator, stays as it is.
+            if int(optimizer.iterations):
+                optimizer.finalize_variable_values(
+                    [v for v in var_list if self._optimizer_map(v) is optimizer]
+                )
+
     @property
     def learning_rate(self):
         return self.generator_optimizer.learning_rate

@@ -96,6 +96,24 @@ def test_without_an_adversary_the_discriminator_is_left_alone(
     assert not any(moved(before[1], [np.array(v.numpy()) for v in state]))
 
 
+def test_averaged_weights_replace_those_of_the_players_that_moved(
+    make_srgan, photos
+):
+    def adam():
+        return keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9)
+
+    srgan = make_srgan(adam(), adam(), adversarial_weight=0)
+    before = weights(srgan.discriminator)
+    srgan.fit(photos, batch_size=4, epochs=2, verbose=0)
+    averages = [
+        ops.convert_to_numpy(variable)
+        for variable in srgan.optimizer.generator_optimizer.variables
+        if "average" in variable.name
+    ]
+    assert not any(moved(averages, weights(srgan.generator)))
+    assert not any(moved(before, weights(srgan.discriminator)))
+
+
 def test_stages_follow_each_other(make_srgan, photos):
     srgan = make_srgan(adversarial_weight=0)
     srgan.fit(photos, batch_size=4, verbose=0)
