@@ -127,6 +127,8 @@ class ResidualBlock(layers.Layer):
         use_batch_norm: Boolean. Whether a batch normalization follows each
             convolution, as in the paper. Defaults to `False`: without it the
             network trains as well and keeps the contrast of each photo.
+        use_bias: Boolean. Whether the convolutions have biases. Defaults to
+            `False`.
 
     Input and output shape: `(batch, height, width, filters)`.
 
@@ -145,13 +147,18 @@ class ResidualBlock(layers.Layer):
     https://arxiv.org/abs/1609.04802
     """
 
-    def __init__(self, filters, use_batch_norm=False, **kwargs):
+    def __init__(
+        self, filters, use_batch_norm=False, use_bias=False, **kwargs
+    ):
         super().__init__(**kwargs)
         self.filters = filters
         self.use_batch_norm = use_batch_norm
+        self.use_bias = use_bias
 
         def conv():
-            return Conv2D(filters, 3, use_bias=False, dtype=self.dtype_policy)
+            return Conv2D(
+                filters, 3, use_bias=use_bias, dtype=self.dtype_policy
+            )
 
         def norm():
             return layers.BatchNormalization(dtype=self.dtype_policy)
@@ -189,4 +196,5 @@ class ResidualBlock(layers.Layer):
             **super().get_config(),
             "filters": self.filters,
             "use_batch_norm": self.use_batch_norm,
+            "use_bias": self.use_bias,
         }
