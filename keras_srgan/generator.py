@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 from keras import layers
 
 from keras_srgan.initializers import ICNR
@@ -23,6 +24,15 @@ class Generator(keras.Model):
         use_batch_norm: Boolean. Whether the residual blocks and the
             convolution after them normalize, as in the paper. Defaults to
             `False`, as in the reference experiment.
+        use_bias: Boolean. Whether the convolutions of the residual blocks
+            have biases. Defaults to `False`.
+        use_end_prelu: Boolean. Whether a PReLU follows the convolution after
+            the residual blocks. Defaults to `False`, as in the paper.
+        input_mean: Float, or three of them for red, green and blue: the level
+            in [0, 255] that the network sees as zero, and so as what lies
+            around a photo. Defaults to `127.5`.
+        output_activation: String, `"tanh"` or `"hard_tanh"`, which clips a
+            linear output. Defaults to `"tanh"`.
         dtype: Dtype policy (or its name) of the layers inside. The output is
             float32 whatever it is. Defaults to the global policy.
 
@@ -53,6 +63,10 @@ class Generator(keras.Model):
         num_blocks=16,
         filters=64,
         use_batch_norm=False,
+        use_bias=False,
+        use_end_prelu=False,
+        input_mean=127.5,
+        output_activation="tanh",
         dtype=None,
         **kwargs,
     ):
@@ -70,20 +84,39 @@ class Generator(keras.Model):
                 "`filters` must be a positive integer. "
                 f"Received: filters={filters!r}"
             )
+        mean = np.asarray(input_mean, "float64")
+        if mean.shape not in ((), (3,)) or not np.isfinite(mean).all():
+            raise ValueError(
+                "`input_mean` must be a number, or three of them. "
+                f"Received: input_mean={input_mean!r}"
+            )
+        if output_activation not in ("tanh", "hard_tanh"):
+            raise ValueError(
+                "`output_activation` must be 'tanh' or 'hard_tanh'. "
+                f"Received: output_activation={output_activation!r}"
+            )
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
         # === Layers ===
         inputs = keras.Input((None, None, 3), dtype="float32", name="lr")
-        x = layers.Rescaling(1 / 127.5, offset=-1, dtype="float32")(inputs)
+        x = layers.Rescaling(
+            1 / 127.5, offset=(-mean / 127.5).tolist(), dtype="float32"
+        )(inputs)
         x = Conv2D(filters, 9, dtype=policy, name="start_conv")(x)
         start = x = PReLU(dtype=policy, name="start_prelu")(x)
         for i in range(num_blocks):
             x = ResidualBlock(
-                filters, use_batch_norm, dtype=policy, name=f"block_{i}"
+                filters,
+                use_batch_norm,
+                use_bias,
+                dtype=policy,
+                name=f"block_{i}",
             )(x)
         x = Conv2D(filters, 3, dtype=policy, name="end_conv")(x)
         if use_batch_norm:
             x = layers.BatchNormalization(dtype=policy, name="end_norm")(x)
+        if use_end_prelu:
+            x = PReLU(dtype=policy, name="end_prelu")(x)
         x = layers.Add(dtype=policy, name="long_skip")([x, start])
         for i in range(scale.bit_length() - 1):
             x = Conv2D(
@@ -96,7 +129,9 @@ class Generator(keras.Model):
             x = PixelShuffle(2, dtype=policy, name=f"upscale_{i}_shuffle")(x)
             x = PReLU(dtype=policy, name=f"upscale_{i}_prelu")(x)
         x = Conv2D(3, 9, dtype=policy, name="rgb_conv")(x)
-        x = layers.Activation("tanh", dtype="float32", name="rgb_tanh")(x)
+        x = layers.Activation(
+            output_activation, dtype="float32", name="rgb_activation"
+        )(x)
         outputs = layers.Rescaling(127.5, offset=127.5, dtype="float32")(x)
 
         # === Functional Model ===
@@ -108,6 +143,10 @@ class Generator(keras.Model):
         self.num_blocks = num_blocks
         self.filters = filters
         self.use_batch_norm = use_batch_norm
+        self.use_bias = use_bias
+        self.use_end_prelu = use_end_prelu
+        self.input_mean = mean.tolist()
+        self.output_activation = output_activation
 
     def get_config(self):
         return {
@@ -117,6 +156,10 @@ class Generator(keras.Model):
             "num_blocks": self.num_blocks,
             "filters": self.filters,
             "use_batch_norm": self.use_batch_norm,
+            "use_bias": self.use_bias,
+            "use_end_prelu": self.use_end_prelu,
+            "input_mean": self.input_mean,
+            "output_activation": self.output_activation,
             "dtype": keras.dtype_policies.serialize(self.dtype_policy),
         }
 
