@@ -5,6 +5,7 @@ import sys
 COMMANDS = {
     "upscale": "enlarge photos",
     "evaluate": "measure models against HR photos",
+    "presets": "list the models that ship",
 }
 
 

@@ -7,6 +7,7 @@ from keras_srgan.layers import Conv2D
 from keras_srgan.layers import PixelShuffle
 from keras_srgan.layers import PReLU
 from keras_srgan.layers import ResidualBlock
+from keras_srgan.preset import read_preset
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
@@ -147,6 +148,35 @@ class Generator(keras.Model):
         self.use_end_prelu = use_end_prelu
         self.input_mean = mean.tolist()
         self.output_activation = output_activation
+
+    @classmethod
+    def from_preset(cls, preset, dtype=None):
+        """Return a trained generator; nothing is downloaded.
+
+        Args:
+            preset: Name of one that ships with the package, see `presets`: to
+                enlarge photos `"srgan_x4"` (sharp) or `"srresnet_x4"` (true);
+                or the path of a folder that `recipes/pack.py` wrote.
+            dtype: As above. Weights are stored in half precision, and loaded
+                in the variables' dtype of the policy: mostly float32.
+
+        Raises:
+            ValueError: if there is no such preset. The message lists them.
+            OSError: if its file is not what was packed, by its SHA-256.
+
+        Example:
+
+        ```python
+        from keras_srgan import Generator, upscale
+
+        generator = Generator.from_preset("srgan_x4")
+        upscale(generator, "photo.jpg").save("large.png")
+        ```
+        """
+        config, weights = read_preset(preset)
+        generator = cls(**config, dtype=dtype)
+        generator.load_weights(weights)
+        return generator
 
     def get_config(self):
         return {

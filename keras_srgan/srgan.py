@@ -122,6 +122,33 @@ class SRGAN(Trainer, keras.Model):
         self.built = True
         self.compile()
 
+    @classmethod
+    def from_preset(cls, preset, dtype=None, **kwargs):
+        """Return a model to go on training with: a trained generator in it.
+
+        Its discriminator is new, unless one is given, and begins by knowing
+        nothing: the package ships none.
+
+        Args:
+            preset: As for `Generator.from_preset`.
+            dtype: Dtype policy (or its name) of both networks. Defaults to
+                the global policy.
+            **kwargs: Those of `SRGAN`, but for `generator`.
+
+        Example:
+
+        ```python
+        import numpy as np
+        from keras_srgan import SRGAN
+
+        photos = np.random.randint(0, 256, (4, 96, 96, 3), "uint8")
+        srgan = SRGAN.from_preset("srgan_x4")
+        srgan.compile("adam", content_loss="mse", adversarial_weight=0)
+        srgan.fit(photos, batch_size=4)
+        ```
+        """
+        return cls(Generator.from_preset(preset, dtype), **kwargs)
+
     @property
     def scale(self) -> int:
         """How many times larger the output is."""

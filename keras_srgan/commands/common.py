@@ -13,6 +13,8 @@ from rich.progress import TaskProgressColumn
 from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
 
+from keras_srgan.generator import Generator
+from keras_srgan.preset import presets
 from keras_srgan.upscaling import upscale
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -77,12 +79,12 @@ def use_device(name: str | None) -> contextlib.AbstractContextManager:
 
 
 def load_model(
-    path: str | os.PathLike, precision: str | None = None
+    model: str | os.PathLike, precision: str | None = None
 ) -> tuple[keras.Model, int]:
     """Load an SRGAN or a generator, and see that it enlarges photos here.
 
     Args:
-        path: Path of the file of a Keras model.
+        model: Path of the file of a Keras model, or name of a preset.
         precision: String, one of `PRECISIONS`: what the network computes in.
             Defaults to what was saved.
 
@@ -90,20 +92,28 @@ def load_model(
         The model, and how many times larger it makes a photo.
 
     Raises:
-        CommandError: if the file is missing or holds no such model, or if
-            this machine cannot compute in that precision.
+        CommandError: if the file is missing, damaged or holds no such model,
+            or if this machine cannot compute in that precision.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise CommandError(f"There is no model file {path}.")
-    if not zipfile.is_zipfile(path):
+    path = Path(model)
+    name = None if path.is_file() else str(path)
+    if name and name not in presets():
+        raise CommandError(
+            f"There is no model file {path}, nor a preset of that name: they "
+            f"are {', '.join(presets()) or 'missing'}."
+        )
+    if not name and not zipfile.is_zipfile(path):
         raise CommandError(f"{path} is not a .keras file of a model.")
     try:
         with warnings.catch_warnings():
             # A new SRGAN has optimizers, perhaps not those of the file; to
             # enlarge photos it needs neither.
             warnings.filterwarnings("ignore", "Skipping variable loading for")
-            model = keras.saving.load_model(path, compile=False)
+            model = (
+                Generator.from_preset(name)
+                if name
+                else keras.saving.load_model(path, compile=False)
+            )
     except Exception as error:  # Keras raises nearly anything
         raise CommandError(
             f"Cannot load a model from {path}: {error}"

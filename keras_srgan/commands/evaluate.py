@@ -38,8 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--model",
         type=pathlib.Path,
-        metavar="FILE",
-        help="saved models (.keras)",
+        metavar="MODEL",
+        help="presets (keras-srgan presets lists them) or saved models "
+        "(.keras)",
         **many,
     )
     add(
@@ -71,6 +72,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--device", help="cpu, gpu or gpu:1 (default: a GPU if there is one)")
     add("-o", "--out", metavar="DIR", help="folder for tables and pictures")
+    add(
+        "--crop",
+        type=int,
+        default=96,
+        metavar="N",
+        help="pixels of a photo in its picture, along a side; from 192 on they "
+        "are not magnified (default: %(default)s)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -113,7 +122,7 @@ def _evaluate(options):
             if options.out:
                 folder = pathlib.Path(options.out, "pictures")
                 folder.mkdir(parents=True, exist_ok=True)
-                sheet = difference_sheet(hr, images)
+                sheet = difference_sheet(hr, images, options.crop)
                 save_photo(sheet, folder / f"{name}.png")
 
         rows = evaluate_images(

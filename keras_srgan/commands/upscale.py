@@ -1,4 +1,4 @@
-"""Enlarge photos, and folders of photos, with a trained model.
+"""Enlarge photos, and folders of photos, four times.
 
 photo.jpg becomes photo-x4.jpg beside it, and the folder photos becomes
 photos-x4, with the same names and subfolders. A photo that is finished is not
@@ -51,9 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         type=Path,
-        required=True,
-        metavar="FILE",
-        help="a .keras file of an SRGAN or its generator",
+        default="srgan_x4",
+        metavar="MODEL",
+        help="a preset (keras-srgan presets lists them), or a .keras file of "
+        "an SRGAN or its generator; default: %(default)s",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="make finished photos again"

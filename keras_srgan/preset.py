@@ -1,0 +1,82 @@
+import hashlib
+import json
+import os
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "weights"
+CONFIG = "config.json"
+WEIGHTS = "model.weights.h5"
+
+
+def presets() -> dict[str, dict]:
+    """Return the trained generators that the package ships.
+
+    Returns:
+        Dict of name to a dict: `"description"`, a sentence that says what it
+        is for; `"scale"`, how many times larger it makes a photo;
+        `"parameters"`, how many numbers were trained. A card beside the
+        weights of each, `keras_srgan/weights/NAME/README.md`, says what it
+        was trained on, how, and where it fails.
+
+    Example:
+
+    ```python
+    from keras_srgan import presets
+
+    for name, about in presets().items():
+        print(name, about["description"])
+    ```
+    """
+    configs = {
+        file.parent.name: _read_config(file)
+        for file in sorted(FOLDER.glob(f"*/{CONFIG}"))
+    }
+    return {
+        name: {
+            "description": config["description"],
+            "scale": config["generator"]["scale"],
+            "parameters": config["parameters"],
+        }
+        for name, config in configs.items()
+    }
+
+
+def read_preset(preset: str | os.PathLike) -> tuple[dict, Path]:
+    """Find a preset, and see that its weights are whole.
+
+    Args:
+        preset: One of the names in `presets()`, or the path of a folder that
+            `recipes/pack.py` wrote.
+
+    Returns:
+        A tuple: dict of the arguments of its `Generator`, and the path of the
+        file of its weights, which are float16.
+
+    Raises:
+        ValueError: if there is no such preset. The message lists the names.
+        OSError: if a file is missing or damaged. The message names it.
+    """
+    names = list(presets())
+    folder = FOLDER / preset if preset in names else Path(preset)
+    if not (folder / CONFIG).is_file():
+        raise ValueError(
+            f"`preset` must be {', '.join(map(repr, names))} or the path of a "
+            f"preset's folder. Received: preset={str(preset)!r}"
+        )
+    config = _read_config(folder / CONFIG)
+    weights = folder / WEIGHTS
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    if digest != config["sha256"]:
+        raise OSError(
+            f"{weights} is damaged, or not the file that {CONFIG} beside it "
+            f"tells of: its SHA-256 must be {config['sha256']}. "
+            f"Received: {digest}"
+        )
+    return config["generator"], weights
+
+
+def _read_config(file):
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise OSError(f"Cannot read preset {file}: {error}") from error
