@@ -175,7 +175,7 @@ class Generator(keras.Model):
         """
         config, weights = read_preset(preset)
         generator = cls(**config, dtype=dtype)
-        generator.load_weights(weights)
+        generator.set_weights(weights)
         return generator
 
     def get_config(self):

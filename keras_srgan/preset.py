@@ -1,11 +1,14 @@
 import hashlib
+import io
 import json
 import os
 from pathlib import Path
 
+import numpy as np
+
 FOLDER = Path(__file__).parent / "weights"
 CONFIG = "config.json"
-WEIGHTS = "model.weights.h5"
+WEIGHTS = "weights.npz"
 
 
 def presets() -> dict[str, dict]:
@@ -41,7 +44,7 @@ def presets() -> dict[str, dict]:
     }
 
 
-def read_preset(preset: str | os.PathLike) -> tuple[dict, Path]:
+def read_preset(preset: str | os.PathLike) -> tuple[dict, list]:
     """Find a preset, and see that its weights are whole.
 
     Args:
@@ -49,8 +52,8 @@ def read_preset(preset: str | os.PathLike) -> tuple[dict, Path]:
             `recipes/pack.py` wrote.
 
     Returns:
-        A tuple: dict of the arguments of its `Generator`, and the path of the
-        file of its weights, which are float16.
+        A tuple: dict of the arguments of its `Generator`, and list of its
+        weights, float16 arrays in the order of `get_weights`.
 
     Raises:
         ValueError: if there is no such preset. The message lists the names.
@@ -64,15 +67,16 @@ def read_preset(preset: str | os.PathLike) -> tuple[dict, Path]:
             f"preset's folder. Received: preset={str(preset)!r}"
         )
     config = _read_config(folder / CONFIG)
-    weights = folder / WEIGHTS
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    content = (folder / WEIGHTS).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
     if digest != config["sha256"]:
         raise OSError(
-            f"{weights} is damaged, or not the file that {CONFIG} beside it "
-            f"tells of: its SHA-256 must be {config['sha256']}. "
+            f"{folder / WEIGHTS} is damaged, or not the file that {CONFIG} "
+            f"beside it tells of: its SHA-256 must be {config['sha256']}. "
             f"Received: {digest}"
         )
-    return config["generator"], weights
+    with np.load(io.BytesIO(content)) as arrays:
+        return config["generator"], list(arrays.values())
 
 
 def _read_config(file):

@@ -49,14 +49,13 @@ for name in "name", "trainable", "dtype":  # of this training, or chosen anew
     del config[name]
 generator = Generator(**config, dtype="float32")
 generator.set_weights(trained.get_weights())
-half = Generator(**config, dtype="float16")
-half.set_weights(generator.get_weights())
+half = [weight.astype("float16") for weight in generator.get_weights()]
 
 # === Files ===
 out.mkdir(parents=True, exist_ok=True)
 with tempfile.TemporaryDirectory(dir=out, prefix=".") as part:
     part = pathlib.Path(part)
-    half.save_weights(part / WEIGHTS)
+    np.savez(part / WEIGHTS, *half)
     digest = hashlib.sha256((part / WEIGHTS).read_bytes()).hexdigest()
     about = {
         "description": DESCRIPTIONS[settings.name],

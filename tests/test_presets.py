@@ -100,12 +100,12 @@ def test_what_is_packed_is_loaded_in_half_precision(packed):
 
 
 def test_nothing_but_the_preset_is_left(packed):
-    assert sorted(os.listdir(packed)) == ["config.json", "model.weights.h5"]
+    assert sorted(os.listdir(packed)) == ["config.json", "weights.npz"]
     about = json.loads((packed / "config.json").read_text())
     assert about["parameters"] == make_generator().count_params()
-    # Half the size of float32, and the headings of HDF5.
-    size = (packed / "model.weights.h5").stat().st_size
-    assert size < 2 * about["parameters"] + 1e5
+    # Half the size of float32, and headings.
+    size = (packed / "weights.npz").stat().st_size
+    assert size < 2 * about["parameters"] + 1e4
 
 
 @pytest.mark.parametrize("use_batch_norm", [False, True])
@@ -193,7 +193,7 @@ def test_a_wrong_name_lists_the_right_ones(model, preset):
 
 @pytest.mark.parametrize("damage", ["a bit", "the end", "everything"])
 def test_damaged_weights_are_refused(damaged, damage):
-    file = damaged / "model.weights.h5"
+    file = damaged / "weights.npz"
     content = bytearray(file.read_bytes())
     if damage == "a bit":
         content[len(content) // 2] ^= 1
@@ -206,8 +206,8 @@ def test_damaged_weights_are_refused(damaged, damage):
 
 
 def test_files_that_are_missing_or_no_config_are_named(damaged):
-    (damaged / "model.weights.h5").unlink()
-    with pytest.raises(FileNotFoundError, match="model.weights.h5"):
+    (damaged / "weights.npz").unlink()
+    with pytest.raises(FileNotFoundError, match="weights.npz"):
         Generator.from_preset(damaged)
     (damaged / "config.json").write_text('{"sha256":')
     with pytest.raises(OSError, match=f"{damaged}/config.json: "):
