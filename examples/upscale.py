@@ -1,18 +1,18 @@
-"""Enlarge one photo four times.
+"""Enlarge one photo four times, with weights that ship.
 
-python examples/upscale.py srgan.keras photo.jpg large.png
+python examples/upscale.py photo.jpg large.png
 """
 
 import sys
 
-import keras
-
+from keras_srgan import Generator
 from keras_srgan.photo import save_photo
 from keras_srgan.upscaling import upscale
 
-model_file, photo_file, large_file = sys.argv[1:]
+photo_file, large_file = sys.argv[1:]
 
-model = keras.saving.load_model(model_file)
+# A model of your own: keras.saving.load_model("srgan.keras")
+model = Generator.from_preset("srgan_x4")
 large = upscale(
     model,
     photo_file,

@@ -292,11 +292,19 @@ def difference_sheet(
         hr: The HR photo, uint8 array `(height, width, 3)`.
         images: Dict of title to what a system made of it, arrays of the same
             shape and dtype.
-        size: Integer. Pixels shown, along a side. Defaults to `96`.
+        size: Integer, at least 1. Pixels shown, along a side; fewer than 192
+            are magnified. Defaults to `96`.
 
     Returns:
         The picture, with the PSNR of what is shown.
+
+    Raises:
+        ValueError: if `size` is not positive.
     """
+    if size < 1:
+        raise ValueError(
+            f"`size` must be a positive integer. Received: size={size!r}"
+        )
     compared = list(images.values())
     if len(compared) == 1:
         compared.append(hr)

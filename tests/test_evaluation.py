@@ -369,6 +369,7 @@ def test_command_says_what_is_wrong_in_one_line(
         (("--model", tmp_path / "none.keras"), "none.keras"),
         (("--model", tmp_path / "srgan.keras", "--scale", 2), "4 times"),
         (("--vgg-weights", tmp_path / "none.h5"), "none.h5"),
+        (("--crop", 0), "size=0"),
     ]:
         assert run("--hr", hr, *arguments, "-o", tmp_path / "out") == 2
         streams = capsys.readouterr()

@@ -120,9 +120,9 @@ def _evaluate(options):
         def on_image(name, hr, images):
             bar.update(task, description=name)
             if options.out:
+                sheet = difference_sheet(hr, images, options.crop)
                 folder = pathlib.Path(options.out, "pictures")
                 folder.mkdir(parents=True, exist_ok=True)
-                sheet = difference_sheet(hr, images, options.crop)
                 save_photo(sheet, folder / f"{name}.png")
 
         rows = evaluate_images(
