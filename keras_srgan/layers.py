@@ -53,6 +53,63 @@ class Conv2D(layers.Conv2D):
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
+class SquaresConv2D(Conv2D):
+    """A `Conv2D` with large kernels and few filters, of even-sized images.
+
+    The same weights and the same output. Convolutions to a few channels leave
+    a processor's units idle, so it computes all pixels of a 2x2 square at
+    once, from squares: a quarter of the places, four times the channels. For
+    the last convolution of a generator that takes about a third of the time.
+
+    Args:
+        filters, **kwargs: Those of `keras.layers.Conv2D`.
+        kernel_size: Integer, 5, 9, 13, ...: one more than a multiple of 4, so
+            that its reach is a whole number of squares.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_srgan.layers import SquaresConv2D
+
+    SquaresConv2D(3, 9)(np.zeros((1, 8, 8, 64), "float32")).shape
+    # (1, 8, 8, 3)
+    ```
+    """
+
+    def __init__(self, filters, kernel_size, **kwargs):
+        super().__init__(filters, kernel_size, **kwargs)
+        height, width = self.kernel_size
+        if height != width or height % 4 != 1 or self.strides != (1, 1):
+            raise ValueError(
+                "`kernel_size` must be one more than a multiple of 4, and "
+                f"`strides` 1. Received: kernel_size={kernel_size!r}, "
+                f"strides={self.strides}"
+            )
+
+    def convolution_op(self, inputs, kernel):
+        size, _, channels, filters = kernel.shape
+        squares = (size + 1) // 2
+        # What a pixel at (dy, dx) of its square sees of the squares around.
+        kernels = [
+            ops.pad(kernel, ((dy, 1 - dy), (dx, 1 - dx), (0, 0), (0, 0)))
+            for dy in (0, 1)
+            for dx in (0, 1)
+        ]
+        kernel = ops.reshape(
+            ops.stack(kernels, axis=3),
+            (squares, 2, squares, 2, channels, 4 * filters),
+        )
+        kernel = ops.reshape(
+            ops.transpose(kernel, (0, 2, 1, 3, 4, 5)),
+            (squares, squares, 4 * channels, 4 * filters),
+        )
+        x = ops.space_to_depth(inputs, 2, data_format="channels_last")
+        x = super().convolution_op(x, kernel)
+        return ops.depth_to_space(x, 2, data_format="channels_last")
+
+
+@keras.saving.register_keras_serializable(package="keras_srgan")
 class PixelShuffle(layers.Layer):
     """Rearranges channels into space: the upscaling of sub-pixel convolution.
 
@@ -147,9 +204,7 @@ class ResidualBlock(layers.Layer):
     https://arxiv.org/abs/1609.04802
     """
 
-    def __init__(
-        self, filters, use_batch_norm=False, use_bias=False, **kwargs
-    ):
+    def __init__(self, filters, use_batch_norm=False, use_bias=False, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
         self.use_batch_norm = use_batch_norm

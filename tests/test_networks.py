@@ -6,8 +6,10 @@ from keras import ops
 from keras_srgan import Discriminator
 from keras_srgan import Generator
 from keras_srgan.initializers import ICNR
+from keras_srgan.layers import Conv2D
 from keras_srgan.layers import PixelShuffle
 from keras_srgan.layers import ResidualBlock
+from keras_srgan.layers import SquaresConv2D
 
 
 def levels(*shape):
@@ -144,3 +146,24 @@ def test_networks_ignore_a_global_channels_first():
 def test_bad_arguments_are_named(build, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
         build()
+
+
+@pytest.mark.parametrize("size", [5, 9])
+def test_a_convolution_in_squares_is_a_convolution(size):
+    photo = np.random.default_rng(0).normal(size=(2, 12, 8, 3))
+    photo = photo.astype("float32")
+    squares, plain = SquaresConv2D(2, size), Conv2D(2, size)
+    squares.build(photo.shape)
+    plain.build(photo.shape)
+    weights = [np.random.normal(size=w.shape) for w in plain.weights]
+    plain.set_weights(weights)
+    squares.set_weights(weights)
+    np.testing.assert_allclose(
+        as_numpy(squares(photo)), as_numpy(plain(photo)), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("arguments", [{"kernel_size": 3}, {"strides": 2}])
+def test_what_squares_cannot_compute_is_refused(arguments):
+    with pytest.raises(ValueError, match="Received: kernel_size"):
+        SquaresConv2D(3, **{"kernel_size": 9, **arguments})
