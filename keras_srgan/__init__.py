@@ -4,6 +4,7 @@ from keras_srgan.augmentation import Augmentation
 from keras_srgan.data import ImageFolder
 from keras_srgan.degradation import Degradation
 from keras_srgan.discriminator import Discriminator
+from keras_srgan.distribution import distribute
 from keras_srgan.generator import Generator
 from keras_srgan.losses import PixelLoss
 from keras_srgan.losses import VGGContentLoss

@@ -2,6 +2,8 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_srgan.trainers import share
+
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class Augmentation(layers.Layer):
@@ -73,10 +75,15 @@ class Augmentation(layers.Layer):
             return images
         batch = ops.shape(images)[0]
 
+        # Devices that share a batch draw for all of it, and each takes its
+        # part: so the photos are the same on one device and on many.
+        index, count = share()
+
         def draw(low, high):
-            return keras.random.uniform(
-                (batch, 1, 1, 1), low, high, seed=self.seed_generator
+            draws = keras.random.uniform(
+                (count * batch, 1, 1, 1), low, high, seed=self.seed_generator
             )
+            return draws[index * batch : (index + 1) * batch]
 
         if self.flip:
             mirrored = ops.flip(images, axis=2)

@@ -11,6 +11,9 @@ import numpy as np
 from PIL import Image
 
 from keras_srgan import pictures
+from keras_srgan.distribution import average
+from keras_srgan.distribution import is_first
+from keras_srgan.trainers import gather
 
 MAX_PHOTOS = 6
 
@@ -110,7 +113,8 @@ class TestPictures(keras.callbacks.Callback):
         self.compare_epochs = tuple(compare_epochs)
 
     def on_train_begin(self, logs=None):
-        _make_writable(self.directory)
+        if is_first():
+            _make_writable(self.directory)
         # Now rather than after the first epoch, perhaps hours later.
         for sr, hr in zip(self._upscale(), self.hr, strict=True):
             if sr.size != hr.size:
@@ -120,13 +124,17 @@ class TestPictures(keras.callbacks.Callback):
                     f"of {sr.height}x{sr.width} pixels for a photo of "
                     f"{hr.height}x{hr.width}"
                 )
-        self._write("test/lr", self.lr)
-        self._write("test/hr", self.hr)
         self._last_epoch = self.params["epochs"]
+        if is_first():
+            self._write("test/lr", self.lr)
+            self._write("test/hr", self.hr)
 
     def on_epoch_end(self, epoch, logs=None):
         name = f"epoch-{epoch + 1:04d}"
+        # On JAX, a model on many devices only works where all processes call.
         sr = self._upscale()
+        if not is_first():
+            return
         self._write(name, sr)
         columns = {
             "LR, nearest": self._enlarge(self.lr, Image.Resampling.NEAREST),
@@ -140,7 +148,7 @@ class TestPictures(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         epochs = self._compared_epochs()
-        if not epochs:
+        if not epochs or not is_first():
             return
         lr = self._enlarge(self._read("test/lr"), Image.Resampling.NEAREST)
         columns = {
@@ -237,6 +245,8 @@ class LossCurves(keras.callbacks.Callback):
     ```
     """
 
+    first_process_only = True
+
     def __init__(self, directory: str | os.PathLike):
         super().__init__()
         self.directory = pathlib.Path(directory)
@@ -323,6 +333,8 @@ class PeriodicCheckpoint(keras.callbacks.Callback):
     ```
     """
 
+    first_process_only = True
+
     def __init__(self, directory: str | os.PathLike, every: int = 20):
         super().__init__()
         if not isinstance(every, int) or every < 1:
@@ -390,6 +402,8 @@ class BestCheckpoint(keras.callbacks.Callback):
     ```
     """
 
+    first_process_only = True
+
     def __init__(
         self,
         directory: str | os.PathLike,
@@ -455,6 +469,8 @@ class TensorBoard(keras.callbacks.TensorBoard):
     ```
     """
 
+    first_process_only = True
+
     def __init__(
         self,
         log_dir: str | os.PathLike,
@@ -501,7 +517,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
         self.every = every
 
     def on_train_batch_end(self, batch, logs=None):
-        if batch % self.every == 0 and self._broken(logs):
+        if batch % self.every == 0 and self._broken(average(logs)):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
@@ -587,11 +603,21 @@ class BackupAndRestore(keras.callbacks.Callback):
             )
         # What `fit` reads after this call, and keeps for the next.
         self.model._initial_epoch = None
-        for epoch, path in self._backups()[-1:]:
+        backups = self._backups()[-1:]
+        found = np.ravel(gather([epoch for epoch, _ in backups] or [0]))
+        if any(found != found[0]):
+            raise ValueError(
+                "`directory` must be a folder that all processes of a run "
+                "share: they found backups of different epochs, "
+                f"{found.tolist()}. Received: directory={str(self.directory)!r}"
+            )
+        for epoch, path in backups:
             self._restore(path)
             self.model._initial_epoch = epoch
 
     def on_epoch_end(self, epoch, logs=None):
+        if not is_first():
+            return
         earlier = self._backups()
         path = self.directory / f"epoch-{epoch + 1:04d}.weights.h5"
         with _replacing(path) as partial:
@@ -602,7 +628,7 @@ class BackupAndRestore(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.model._initial_epoch = None
-        if self.delete_checkpoint:
+        if self.delete_checkpoint and is_first():
             # The newest goes last, lest a kill leave an older one to resume.
             for path in self.directory.glob("partial-epoch-*.weights.h5"):
                 path.unlink()

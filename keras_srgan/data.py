@@ -196,6 +196,7 @@ class ImageFolder(keras.utils.PyDataset):
         self.cache_bytes = cache_bytes
         self.threads = workers
         self.epoch = 0
+        self._share = (0, 1)
 
         self._map = map
         if workers:
@@ -242,6 +243,30 @@ class ImageFolder(keras.utils.PyDataset):
 
     def on_epoch_end(self):
         self.epoch += 1
+
+    def set_share(self, index: int, count: int):
+        """Chooses the part of each batch that is read and given out.
+
+        `SRGAN.fit` calls it where several processes train together, so that
+        each reads its own photos and all of them the batches that one would.
+
+        Args:
+            index: Integer. The part, from 0.
+            count: Integer. How many parts there are, all of one size.
+
+        Raises:
+            ValueError: a batch cannot be divided into so many.
+        """
+        sizes = [len(self._positions(i, 0, 1)) for i in (0, len(self) - 1)]
+        if any(size % count for size in sizes):
+            raise ValueError(
+                f"`batch_size` must be a multiple of {count}, the number of "
+                "processes that share each batch, and so must what is left "
+                f"for the last. Received: batch_size={self.batch_size}, "
+                f"batches of {' to '.join(map(str, sizes))} photos"
+            )
+        self._share = (index, count)
+        self._ahead = {}
 
     def split(
         self, held_out: int | float
@@ -297,12 +322,19 @@ class ImageFolder(keras.utils.PyDataset):
         order = np.arange(len(self.files) * self.crops_per_photo)
         if self.shuffle:
             self._random(epoch).shuffle(order)
-        first = index * self.batch_size
-        last = min(first + self.batch_size, len(order))
         return self._map(
             lambda position: self._read(epoch, order, position),
-            range(first, last),
+            self._positions(index, *self._share),
         )
+
+    def _positions(self, index, share, count):
+        """Returns the places in the epoch's order of a share of a batch."""
+        first = index * self.batch_size
+        last = min(
+            first + self.batch_size, len(self.files) * self.crops_per_photo
+        )
+        size = (last - first) // count
+        return range(first + share * size, first + (share + 1) * size)
 
     def _read(self, epoch, order, position):
         """Reads the crop at a position of the epoch's order."""

@@ -82,7 +82,7 @@ class PlayersOptimizer(keras.optimizers.MultiOptimizer):
         for optimizer in self.optimizers:
             # The average of no updates is zero: a player that has not moved,
             # as in training without a discriminator, stays as it is.
-            if int(optimizer.iterations):
+            if ops.convert_to_numpy(optimizer.iterations):
                 optimizer.finalize_variable_values(
                     [v for v in var_list if self._optimizer_map(v) is optimizer]
                 )

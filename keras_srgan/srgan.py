@@ -10,6 +10,8 @@ from keras_srgan.checks import check_images
 from keras_srgan.checks import check_range
 from keras_srgan.degradation import Degradation
 from keras_srgan.discriminator import Discriminator
+from keras_srgan.distribution import average
+from keras_srgan.distribution import is_first
 from keras_srgan.generator import Generator
 from keras_srgan.losses import PixelLoss
 from keras_srgan.losses import VGGContentLoss
@@ -18,6 +20,7 @@ from keras_srgan.losses import discriminator_loss
 from keras_srgan.metrics import PSNR
 from keras_srgan.optimizers import PlayersOptimizer
 from keras_srgan.trainers import Trainer
+from keras_srgan.trainers import process
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
@@ -336,11 +339,11 @@ class SRGAN(Trainer, keras.Model):
         lr, hr = self.make_pair(data, training)
         sr = self.generator(lr, training=training)
 
-        content = self.content_loss(hr, sr)
+        content = self.replicas * self.content_loss(hr, sr)
         generator_loss = content
         parts = {"content_loss": content}
         if self.pixel_weight:
-            pixel = self.pixel_loss(hr, sr)
+            pixel = self.replicas * self.pixel_loss(hr, sr)
             generator_loss = generator_loss + self.pixel_weight * pixel
             parts["pixel_loss"] = pixel
         if self.adversarial_weight:
@@ -402,7 +405,23 @@ class SRGAN(Trainer, keras.Model):
                 callback has saved what came of it.
         """
         _check_arrays(x=x, y=y, validation_data=kwargs.get("validation_data"))
-        own = [StopOnNonFinite()]
+        callbacks = keras.tree.flatten(callbacks or [])
+        if not is_first():
+            kwargs["verbose"] = 0
+            callbacks = [
+                callback
+                for callback in callbacks
+                if not getattr(callback, "first_process_only", False)
+            ]
+        own = [
+            # What is decided on a log must be decided alike everywhere.
+            keras.callbacks.LambdaCallback(
+                on_epoch_end=lambda epoch, logs: logs.update(average(logs))
+            ),
+            StopOnNonFinite(),
+        ]
+        if hasattr(x, "set_share"):
+            x.set_share(*process())
         if hasattr(x, "set_epoch"):
             # Such a dataset shuffles itself, by epoch: a resumed run sees the
             # batches that the run it goes on from would have seen.
@@ -416,8 +435,7 @@ class SRGAN(Trainer, keras.Model):
             # Keras warns of each stream that it cannot shuffle it.
             dataset = isinstance(x, keras.utils.PyDataset)
             kwargs.setdefault("shuffle", dataset)
-        callbacks = own + keras.tree.flatten(callbacks or [])
-        return super().fit(x, y, callbacks=callbacks, **kwargs)
+        return super().fit(x, y, callbacks=own + callbacks, **kwargs)
 
     def evaluate(self, x=None, y=None, **kwargs):
         """Return losses and metrics on photos; see `keras.Model.evaluate`.

@@ -1,19 +1,34 @@
-"""One training step a backend: the only modules that import one.
+"""What differs between backends: the only modules that import one.
 
-Each takes the losses of `SRGAN.compute_losses`, differentiates each player's
-for that player's variables alone, and applies the gradients of both at once.
+Each has a `Trainer`, whose `train_step` takes the losses of
+`SRGAN.compute_losses`, differentiates each player's for that player's
+variables alone, and applies the gradients of both at once; and, for many
+devices:
+
+- `distribute()` sets up all devices that there are, and other processes;
+- `process()` returns the index of this process and how many there are;
+- `share()` returns, within a step, which part of a batch it sees: its index
+  and how many there are;
+- `gather(values)` returns the numbers of all processes, a row a process;
+- `Trainer.replicas` is by how much Keras divides a `keras.losses.Loss`, to
+  add it up over devices.
 """
 
 import keras
 
 match keras.backend.backend():
     case "tensorflow":
-        from keras_srgan.trainers.tensorflow import Trainer as Trainer
+        from keras_srgan.trainers import tensorflow as trainer
     case "jax":
-        from keras_srgan.trainers.jax import Trainer as Trainer
+        from keras_srgan.trainers import jax as trainer
     case "torch":
-        from keras_srgan.trainers.torch import Trainer as Trainer
+        from keras_srgan.trainers import torch as trainer
     case _:
+        # Keras' other backends only predict.
+        from keras_srgan.trainers import single as trainer
 
-        class Trainer:
-            """Nothing: Keras' other backends only predict."""
+Trainer = trainer.Trainer
+distribute = trainer.distribute
+process = trainer.process
+share = trainer.share
+gather = trainer.gather

@@ -1,9 +1,16 @@
+import contextlib
+import os
+
 import jax
 import keras
+import numpy as np
+from jax.experimental import multihost_utils
 
 
 class Trainer:
     """`SRGAN`'s training and evaluation step on JAX."""
+
+    replicas = 1
 
     @property
     def non_trainable_variables(self):
@@ -61,3 +68,70 @@ class Trainer:
             [scope.get_current_value(v) for v in self.non_trainable_variables],
             [scope.get_current_value(v) for v in self.metrics_variables],
         )
+
+    def evaluate(self, *args, **kwargs):
+        with _whole_batches():
+            return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args, **kwargs):
+        with _whole_batches():
+            return super().predict(*args, **kwargs)
+
+    # Only one process saves, and Keras makes variables meanwhile: on many
+    # devices, that would wait for the other processes.
+    def save(self, *args, **kwargs):
+        with _using(None):
+            super().save(*args, **kwargs)
+
+    def save_weights(self, *args, **kwargs):
+        with _using(None):
+            super().save_weights(*args, **kwargs)
+
+
+class _Whole(keras.distribution.DataParallel):
+    """Each device gets all of a batch."""
+
+    batch_dim_name = None
+
+
+def _whole_batches():
+    # A few photos cannot be divided evenly, and what the devices of another
+    # process make of theirs cannot be read in this one.
+    current = keras.distribution.distribution()
+    if current is None:
+        return contextlib.nullcontext()
+    return _using(_Whole(current.device_mesh, auto_shard_dataset=False))
+
+
+@contextlib.contextmanager
+def _using(distribution):
+    current = keras.distribution.distribution()
+    keras.distribution.set_distribution(distribution)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(current)
+
+
+def distribute():
+    if "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:
+        keras.distribution.initialize()
+    if jax.device_count() > 1:
+        keras.distribution.set_distribution(
+            keras.distribution.DataParallel(auto_shard_dataset=False)
+        )
+
+
+def process():
+    return jax.process_index(), jax.process_count()
+
+
+def share():
+    # A step sees the whole batch, wherever its parts are.
+    return 0, 1
+
+
+def gather(values):
+    if jax.process_count() == 1:
+        return [values]
+    return multihost_utils.process_allgather(np.array(values, "float32"))

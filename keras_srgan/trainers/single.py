@@ -1,0 +1,21 @@
+"""One process on one device; Keras' other backends only predict."""
+
+
+class Trainer:
+    replicas = 1
+
+
+def distribute():
+    pass
+
+
+def process():
+    return 0, 1
+
+
+def share():
+    return 0, 1
+
+
+def gather(values):
+    return [values]
