@@ -5,6 +5,7 @@ import sys
 COMMANDS = {
     "upscale": "enlarge photos",
     "evaluate": "measure models against HR photos",
+    "export": "write a model for another runtime (ONNX, LiteRT, …)",
     "presets": "list the models that ship",
 }
 

@@ -178,6 +178,32 @@ class Generator(keras.Model):
         generator.set_weights(weights)
         return generator
 
+    def export(self, filepath, format=None, *, dtype="float32"):
+        """Write this generator for another runtime: uint8 photos in and out.
+
+        Args:
+            filepath: Path of the file; for a SavedModel of a folder.
+            format: String, one of `"tf_saved_model"`, `"onnx"`, `"litert"`,
+                `"openvino"` and `"torch"`. Defaults to what the suffix says:
+                none, `.onnx`, `.tflite`, `.xml` or `.pt2`.
+            dtype: `"float32"` or `"float16"`. Defaults to `"float32"`.
+
+        See `keras_srgan.export.export` for more, and docs/export.md for which
+        backend can write which format.
+
+        Example:
+
+        ```python
+        from keras_srgan import Generator
+
+        Generator(num_blocks=5).export("generator.onnx", dtype="float16")
+        ```
+        """
+        # It needs this module.
+        from keras_srgan.export import export
+
+        export(self, filepath, format, dtype=dtype)
+
     def get_config(self):
         return {
             "name": self.name,
