@@ -6,6 +6,7 @@ COMMANDS = {
     "upscale": "enlarge photos",
     "evaluate": "measure models against HR photos",
     "export": "write a model for another runtime (ONNX, LiteRT, …)",
+    "import-torch": "make a model of a PyTorch checkpoint",
     "presets": "list the models that ship",
 }
 
@@ -21,7 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, help in COMMANDS.items():
-        module = importlib.import_module(f"keras_srgan.commands.{name}")
+        module = importlib.import_module(
+            f"keras_srgan.commands.{name.replace('-', '_')}"
+        )
         command = commands.add_parser(
             name, help=help, description=module.__doc__
         )

@@ -1,0 +1,127 @@
+"""Make a Keras model of an SRGAN or SRResNet that PyTorch has saved.
+
+Layers are recognised by their shapes and order. What is not in the file must
+be said: what the original normalizes its input with, and what range its
+output has. The defaults are those of most: [0, 1] in, tanh at the end.
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+
+import keras
+import numpy as np
+
+from keras_srgan.torch_checkpoint import import_torch_checkpoint
+
+# Mean difference in levels from which colours are plainly wrong. Trained
+# networks that were told the right ranges stay below 5.
+WRONG_COLOURS = 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    parser.add_argument(
+        "checkpoint",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="a state dict, or a checkpoint with one inside (.pth, .pt, .tar)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=pathlib.Path,
+        required=True,
+        metavar="FILE",
+        help="the .keras file to write",
+    )
+    parser.add_argument(
+        "--mean",
+        type=float,
+        nargs="+",
+        default=[0.0],
+        metavar="X",
+        help="what is subtracted from its input, one number or one a channel, "
+        "after division by 255 (default: 0)",
+    )
+    parser.add_argument(
+        "--std",
+        type=float,
+        nargs="+",
+        default=[1.0],
+        metavar="X",
+        help="what that is then divided by (default: 1)",
+    )
+    parser.add_argument(
+        "--output-range",
+        choices=["tanh", "unit", "signed"],
+        default="tanh",
+        help="what it ends with: tanh, or a linear output in [0, 1] (unit) or "
+        "[-1, 1] (signed) (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--pixel-shuffle",
+        choices=["crd", "dcr"],
+        default="crd",
+        help="order of its channels: PyTorch's (crd) or TensorFlow's (dcr) "
+        "(default: %(default)s)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; return its exit status."""
+    output = options.output
+    try:
+        if output.suffix != ".keras":
+            raise ValueError(f"-o must end in .keras, not {output}.")
+        generator = import_torch_checkpoint(
+            options.checkpoint,
+            mean=_one_or_three(options.mean),
+            std=_one_or_three(options.std),
+            output_range=options.output_range,
+            pixel_shuffle=options.pixel_shuffle,
+        )
+        _save(generator, output)
+    except (ImportError, OSError, ValueError) as error:
+        print(f"keras-srgan import-torch: error: {error}", file=sys.stderr)
+        return 2
+    print(
+        f"{options.checkpoint} -> {output} (x{generator.scale}, "
+        f"{generator.num_blocks} blocks of {generator.filters} filters)"
+    )
+    difference = _colour_difference(generator)
+    if not difference < WRONG_COLOURS:
+        print(
+            f"warning: colours come out wrong by {difference:.0f} of 255 "
+            "levels. Does the network take or give another range? See --mean, "
+            "--std, --output-range, --pixel-shuffle.",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _one_or_three(numbers):
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _save(generator, output):
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.name}.{os.getpid()}.keras")
+    try:
+        generator.save(partial)
+        os.replace(partial, output)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _colour_difference(generator):
+    """Mean difference of a picture and its enlargement made small again."""
+    size, scale = 24, generator.scale
+    y, x = np.mgrid[0:size, 0:size] * 255 / (size - 1)
+    photo = np.stack([x, y, 255 - (x + y) / 2], axis=-1)
+    large = keras.ops.convert_to_numpy(
+        keras.ops.stop_gradient(generator(photo[None].astype("float32")))
+    )
+    small = large.reshape(size, scale, size, scale, 3).mean((1, 3))
+    return np.abs(small - photo).mean()
