@@ -36,6 +36,15 @@ class Conv2D(layers.Conv2D):
         }
         super().__init__(filters, kernel_size, **kwargs)
 
+    def build(self, input_shape):
+        super().build(input_shape)
+        if keras.backend.backend() == "torch":
+            # The same kernel, in memory as PyTorch reads it: else it would be
+            # copied into that order at each use.
+            kernel = self.kernel.value
+            kernel.data = kernel.data.permute(3, 2, 0, 1).contiguous()
+            kernel.data = kernel.data.permute(2, 3, 1, 0)
+
     def convolution_op(self, inputs, kernel):
         if keras.backend.backend() != "torch":
             return super().convolution_op(inputs, kernel)

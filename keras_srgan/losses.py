@@ -3,6 +3,8 @@ import os
 import keras
 from keras import ops
 
+from keras_srgan.layers import Conv2D
+
 VGG19_WEIGHTS = (
     "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
     "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -130,6 +132,11 @@ class VGGContentLoss(keras.losses.Loss):
             return
         vgg = self._build_vgg()
         network = keras.Model(vgg.input, vgg.get_layer(self.layer).output)
+        weights = network.get_weights()
+        network = keras.models.clone_model(
+            network, clone_function=_with_fast_convolutions
+        )
+        network.set_weights(weights)
         network.trainable = False
         for layer in network.layers:
             layer.dtype_policy = self.vgg_dtype
@@ -184,6 +191,12 @@ class VGGContentLoss(keras.losses.Loss):
             "weights": self.weights,
             "vgg_dtype": keras.dtype_policies.serialize(self.vgg_dtype),
         }
+
+
+def _with_fast_convolutions(layer):
+    if not isinstance(layer, keras.layers.Conv2D):
+        return layer.__class__.from_config(layer.get_config())
+    return Conv2D.from_config(layer.get_config())
 
 
 def adversarial_loss(fake_logits):
