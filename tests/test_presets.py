@@ -14,7 +14,6 @@ import sys
 import keras
 import numpy as np
 import pytest
-from keras import ops
 from PIL import Image
 
 from keras_srgan import SRGAN
@@ -314,26 +313,16 @@ def face():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_preset_beats_bicubic(name):
-    """On a photo that none was trained on: a face, 128 pixels of it."""
+def test_a_preset_beats_bicubic_and_keeps_the_colours(name):
+    """On a photo that no recipe trains on: a face."""
     generator = Generator.from_preset(shipped(name))
     hr = face().crop((160, 0, 288, 192))
     lr = hr.resize((hr.width // 4, hr.height // 4), Image.Resampling.BICUBIC)
-    scores = {
-        title: float(psnr(np.asarray(hr)[None], np.asarray(large)[None], 4)[0])
-        for title, large in (
-            ("bicubic", lr.resize(hr.size, Image.Resampling.BICUBIC)),
-            (name, upscale(generator, lr)),
-        )
-    }
-    print(scores)
-    assert scores[name] > scores["bicubic"], scores
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_preset_keeps_grey_grey_and_white_white(name):
-    generator = Generator.from_preset(shipped(name))
-    for level in 0, 64, 128, 192, 255:
-        flat = np.full((1, 24, 24, 3), level, "uint8")
-        large = ops.convert_to_numpy(generator(flat))
-        assert np.abs(large[:, 32:-32, 32:-32] - level).max() <= 8, level
+    bicubic = lr.resize(hr.size, Image.Resampling.BICUBIC)
+    hr, sr, bicubic = (
+        np.asarray(image)[None]
+        for image in (hr, upscale(generator, lr), bicubic)
+    )
+    assert psnr(hr, sr, 4)[0] > psnr(hr, bicubic, 4)[0]
+    drift = (sr.astype(int) - hr).mean(axis=(0, 1, 2))
+    assert np.abs(drift).max() < 2, drift
