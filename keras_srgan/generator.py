@@ -7,6 +7,7 @@ from keras_srgan.layers import Conv2D
 from keras_srgan.layers import PixelShuffle
 from keras_srgan.layers import PReLU
 from keras_srgan.layers import ResidualBlock
+from keras_srgan.layers import SquaresConv2D
 from keras_srgan.preset import read_preset
 
 
@@ -129,7 +130,7 @@ class Generator(keras.Model):
             )(x)
             x = PixelShuffle(2, dtype=policy, name=f"upscale_{i}_shuffle")(x)
             x = PReLU(dtype=policy, name=f"upscale_{i}_prelu")(x)
-        x = Conv2D(3, 9, dtype=policy, name="rgb_conv")(x)
+        x = SquaresConv2D(3, 9, dtype=policy, name="rgb_conv")(x)
         x = layers.Activation(
             output_activation, dtype="float32", name="rgb_activation"
         )(x)

@@ -1,0 +1,219 @@
+"""Time the whole GAN step against hand-written PyTorch, side by side.
+
+    python benchmarks/train_step.py
+    python benchmarks/train_step.py --batch-size 30 --precision bfloat16
+    python benchmarks/train_step.py --backends jax --vary batch
+
+A turn is `fit` over photos in memory: batches to the device, augmentation,
+both networks, VGG19 (random weights: they take as long as the trained ones),
+both updates, the metrics. The peer is `peer.py`, which has less to do; on a
+GPU it also runs with `torch.compile`.
+"""
+
+import argparse
+import time
+
+import numpy as np
+from contest import Contender
+from contest import run
+from contest import serve
+from contest import show
+
+SIZES = {"batch": [1, 2, 4, 8, 16, 32, 64], "crop": [64, 96, 128, 192, 256]}
+
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+add = parser.add_argument
+add("--backends", nargs="+", default=["tensorflow", "jax", "torch"])
+add("--batch-size", type=int, default=4, help="default: 4")
+add("--crop-size", type=int, default=128, help="default: 128")
+add("--precision", default="float32", choices=["float32", "bfloat16"])
+add("--steps", type=int, default=2, help="of a turn (default: 2)")
+add("--rounds", type=int, default=7, help="turns of each (default: 7)")
+add("--vary", choices=SIZES, help="cost against size, from small to large")
+add("--max-size", type=int, default=64, help="largest batch of --vary batch")
+add("--turns-of", help=argparse.SUPPRESS)
+
+
+def serve_ours(settings):
+    import keras
+
+    if settings.precision == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    from keras_srgan import SRGAN
+    from keras_srgan import VGGContentLoss
+
+    srgan = SRGAN()
+    srgan.compile(content_loss=VGGContentLoss(weights=None))
+    x = photos(settings)
+    serve(lambda: srgan.fit(x, batch_size=settings.batch_size, verbose=0))
+
+
+def serve_peer(settings):
+    import torch
+    from peer import SRGAN
+
+    srgan = SRGAN(
+        device="cuda" if torch.cuda.is_available() else "cpu",
+        dtype=getattr(torch, settings.precision),
+        compiled=settings.turns_of == "compiled",
+    )
+    x = photos(settings)
+
+    def turn():
+        for start in range(0, len(x), settings.batch_size):
+            losses = srgan.step(x[start : start + settings.batch_size])
+        # Like `fit`, a turn ends when its losses are known.
+        [float(loss) for loss in losses]
+
+    serve(turn)
+
+
+def photos(settings):
+    count = settings.steps * settings.batch_size
+    shape = (count, settings.crop_size, settings.crop_size, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, "uint8")
+
+
+def count_flops(settings):
+    """Count what the convolutions of one photo's step compute."""
+    import torch
+    from peer import SRGAN
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def count(work):
+        with FlopCounterMode(display=False) as counter:
+            work()
+        return counter.get_total_flops()
+
+    srgan = SRGAN("cpu", torch.float32)
+    size = settings.crop_size
+    photo = np.zeros((1, size, size, 3), "uint8")
+    again = torch.zeros(1, 3, size, size)
+    # The peer shows generated photos to its discriminator twice.
+    return count(lambda: srgan.step(photo)) - count(
+        lambda: srgan.discriminator(again)
+    )
+
+
+def measure_peak(settings):
+    """Measure the FLOP/s of a large matrix product on this machine."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    side = 16384 if device == "cuda" else 4096
+    dtype = getattr(torch, settings.precision)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    a = torch.randn(side, side, dtype=dtype, device=device)
+    times = []
+    for _ in range(6):
+        start = time.perf_counter()
+        (a @ a)[0, 0].item()
+        times.append(time.perf_counter() - start)
+    return 2 * side**3 / min(times)
+
+
+def hold(settings, extra=()):
+    """Hold one contest; return its results, the peer's last."""
+    arguments = [
+        f"--{name.replace('_', '-')}={getattr(settings, name)}"
+        for name in ("batch_size", "crop_size", "precision", "steps")
+    ]
+    contenders = [
+        Contender(
+            f"keras_srgan, {backend}",
+            [*arguments, "--turns-of=ours"],
+            {"KERAS_BACKEND": backend},
+        )
+        for backend in settings.backends
+    ]
+    for kind in (*extra, "peer"):
+        contenders.append(
+            Contender(f"PyTorch, {kind}", [*arguments, f"--turns-of={kind}"])
+        )
+    return run(contenders, settings.rounds)
+
+
+def compare(settings):
+    import torch
+
+    gpu = torch.cuda.is_available()
+    results = hold(settings, extra=["compiled"] if gpu else [])
+    flops = count_flops(settings)
+    peak = measure_peak(settings)
+    images = settings.steps * settings.batch_size
+    show(
+        f"GAN step, batch {settings.batch_size}, crops of "
+        f"{settings.crop_size}, {settings.precision}: "
+        f"{flops / 1e9:.0f} GFLOP an image, matrix product "
+        f"{peak / 1e12:.2f} TFLOP/s",
+        [
+            "",
+            "s a step",
+            "spread",
+            "over peer",
+            "images/s",
+            "of peak",
+            "peak GB",
+            "first turn, s",
+        ],
+        [
+            [
+                result["name"],
+                f"{result['median'] / settings.steps:.3g}",
+                f"{min(result['seconds']) / settings.steps:.3g}-"
+                f"{max(result['seconds']) / settings.steps:.3g}",
+                f"{result['ratio']:.2f}",
+                f"{images / result['median']:.3g}",
+                f"{flops * images / result['median'] / peak:.0%}",
+                f"{result['peak_bytes'] / 1e9:.1f}",
+                f"{result['first']:.1f}",
+            ]
+            for result in results
+        ],
+    )
+
+
+def vary(settings):
+    name = f"{settings.vary}_size"
+    rows = []
+    for size in SIZES[settings.vary]:
+        if settings.vary == "batch" and size > settings.max_size:
+            continue
+        setattr(settings, name, size)
+        # What a step costs for each pixel should not depend on the size.
+        pixels = settings.batch_size * settings.crop_size**2 * settings.steps
+        for result in hold(settings):
+            rows.append(
+                [
+                    str(size),
+                    result["name"],
+                    f"{result['median'] / settings.steps:.3g}",
+                    f"{result['median'] / pixels * 128**2:.3g}",
+                    f"{result['first']:.1f}",
+                ]
+            )
+    show(
+        f"GAN step against {settings.vary} size",
+        [
+            settings.vary,
+            "",
+            "s a step",
+            "s for 128 x 128 pixels",
+            "first turn, s",
+        ],
+        rows,
+    )
+
+
+if __name__ == "__main__":
+    settings = parser.parse_args()
+    if settings.turns_of == "ours":
+        serve_ours(settings)
+    elif settings.turns_of:
+        serve_peer(settings)
+    elif settings.vary:
+        vary(settings)
+    else:
+        compare(settings)
