@@ -63,8 +63,8 @@ def read_preset(preset: str | os.PathLike) -> tuple[dict, list]:
     folder = FOLDER / preset if preset in names else Path(preset)
     if not (folder / CONFIG).is_file():
         raise ValueError(
-            f"`preset` must be {', '.join(map(repr, names))} or the path of a "
-            f"preset's folder. Received: preset={str(preset)!r}"
+            f"`preset` must be one of {names} or the path of a preset's "
+            f"folder. Received: preset={str(preset)!r}"
         )
     config = _read_config(folder / CONFIG)
     content = (folder / WEIGHTS).read_bytes()
