@@ -30,9 +30,7 @@ class Block(nn.Module):
 class Generator(nn.Module):
     def __init__(self, blocks=16, filters=64):
         super().__init__()
-        self.start = nn.Sequential(
-            conv(3, filters, 9), nn.PReLU(filters, 0.0)
-        )
+        self.start = nn.Sequential(conv(3, filters, 9), nn.PReLU(filters, 0.0))
         self.trunk = nn.Sequential(
             *[Block(filters) for _ in range(blocks)], conv(filters, filters)
         )

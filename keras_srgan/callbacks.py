@@ -13,6 +13,7 @@ from PIL import Image
 from keras_srgan import pictures
 from keras_srgan.distribution import average
 from keras_srgan.distribution import is_first
+from keras_srgan.files import replacing
 from keras_srgan.trainers import gather
 
 MAX_PHOTOS = 6
@@ -142,7 +143,7 @@ class TestPictures(keras.callbacks.Callback):
             f"SR, epoch {epoch + 1}": sr,
             "HR": self.hr,
         }
-        with _replacing(self.directory / f"{name}.png") as partial:
+        with replacing(self.directory / f"{name}.png") as partial:
             pictures.contact_sheet(columns, self.scale).save(partial)
         self._last_epoch = epoch + 1
 
@@ -156,7 +157,7 @@ class TestPictures(keras.callbacks.Callback):
             **{f"epoch {i}": self._read(f"epoch-{i:04d}") for i in epochs},
             "HR": self._read("test/hr"),
         }
-        with _replacing(self.directory / "comparison.png") as partial:
+        with replacing(self.directory / "comparison.png") as partial:
             pictures.contact_sheet(columns, self.scale).save(partial)
 
     def _compared_epochs(self):
@@ -204,7 +205,7 @@ class TestPictures(keras.callbacks.Callback):
     def _write(self, folder, images):
         (self.directory / folder).mkdir(parents=True, exist_ok=True)
         for path, image in zip(self._paths(folder), images, strict=True):
-            with _replacing(path) as partial:
+            with replacing(path) as partial:
                 image.save(partial)
 
     def _read(self, folder):
@@ -270,13 +271,13 @@ class LossCurves(keras.callbacks.Callback):
         self._rows.append({"epoch": epoch + 1, **(logs or {})})
         names = dict.fromkeys(name for row in self._rows for name in row)
         with (
-            _replacing(self.directory / "history.csv") as partial,
+            replacing(self.directory / "history.csv") as partial,
             open(partial, "w", newline="") as file,
         ):
             writer = csv.DictWriter(file, names)
             writer.writeheader()
             writer.writerows(self._rows)
-        with _replacing(self.directory / "curves.png") as partial:
+        with replacing(self.directory / "curves.png") as partial:
             pictures.curves(self._rows).savefig(partial, dpi=120)
 
     def _read(self):
@@ -362,7 +363,7 @@ class PeriodicCheckpoint(keras.callbacks.Callback):
 
     def _save(self):
         name = f"srgan-epoch-{self._unsaved:04d}.keras"
-        with _replacing(self.directory / name) as partial:
+        with replacing(self.directory / name) as partial:
             self.model.save(partial)
         self._unsaved = None
 
@@ -434,7 +435,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         if not math.isfinite(value) or (kept and better(value, *kept) in kept):
             return
         name = f"srgan-best-{self.monitor}-{value:.4f}.keras"
-        with _replacing(self.directory / name) as partial:
+        with replacing(self.directory / name) as partial:
             self.model.save(partial)
         for path in kept.values():
             path.unlink()
@@ -620,7 +621,7 @@ class BackupAndRestore(keras.callbacks.Callback):
             return
         earlier = self._backups()
         path = self.directory / f"epoch-{epoch + 1:04d}.weights.h5"
-        with _replacing(path) as partial:
+        with replacing(path) as partial:
             self.model.save_weights(partial)
         for _, old in earlier:
             if old != path:
@@ -660,17 +661,6 @@ class BackupAndRestore(keras.callbacks.Callback):
                 f"{path} is damaged or of another model. Remove it to train "
                 f"from the start. {error}"
             ) from error
-
-
-@contextlib.contextmanager
-def _replacing(path):
-    """Gives a path to write to, which then takes the place of `path`."""
-    partial = path.with_name(f"partial-{path.name}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _make_writable(directory):

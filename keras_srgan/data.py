@@ -1,8 +1,10 @@
 import concurrent.futures
+import hashlib
 import math
 import os
 import pathlib
 import re
+import tempfile
 import threading
 import warnings
 from collections.abc import Sequence
@@ -93,11 +95,15 @@ class ImageFolder(keras.utils.PyDataset):
         on_error: `"warn"` to skip a bad file, `"raise"` to stop at it.
             Defaults to `"warn"`.
         cache_bytes: Integer. Decoded photos are kept in memory up to this
-            size, so that later epochs need not decode them again; the photos
-            beyond it are read each time. Defaults to `2**30`, 1 GiB.
-        workers: Integer. Threads that decode the photos of a batch and, as
-            long as batches are asked for in order, of the next one while the
-            model is busy. `0` reads in the calling thread. Defaults to `4`.
+            size, so that later epochs need not decode them again. Defaults to
+            `2**30`, 1 GiB.
+        cache_dir: Path of a folder, made if missing, for the decoded photos
+            that memory has no room for, about 3 bytes a pixel: a crop is then
+            read without the rest of its photo. Defaults to `None`: such
+            photos are decoded each time.
+        workers: Integer. Threads that read the next batches, as many as there
+            are threads, while the model is busy; as long as batches are asked
+            for in order. `0` reads in the calling thread. Defaults to `4`.
 
     Attributes:
         files: List of `pathlib.Path`. The photos, numbers in their names
@@ -143,6 +149,7 @@ class ImageFolder(keras.utils.PyDataset):
         seed: int = 0,
         on_error: str = "warn",
         cache_bytes: int = 2**30,
+        cache_dir: str | os.PathLike | None = None,
         workers: int = 4,
     ):
         # Keras is told of no workers: when an epoch is cut short, and Keras
@@ -194,13 +201,13 @@ class ImageFolder(keras.utils.PyDataset):
         self.seed = seed
         self.on_error = on_error
         self.cache_bytes = cache_bytes
+        self.cache_dir = cache_dir
         self.threads = workers
         self.epoch = 0
         self._share = (0, 1)
 
-        self._map = map
         if workers:
-            self._map = concurrent.futures.ThreadPoolExecutor(workers).map
+            self._pool = concurrent.futures.ThreadPoolExecutor(workers)
         self._ahead = {}
         self._cache = {}
         self._cache_room = cache_bytes
@@ -215,15 +222,19 @@ class ImageFolder(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         epoch, index = self.epoch, range(len(self))[index]
-        batch = self._ahead.pop((epoch, index), None)
+        if not self.threads:
+            return self._batch(epoch, index)
+        ahead = self._ahead
         # Batches asked for in another order would be read ahead in vain.
-        in_order = index == 0 or batch is not None
-        if batch is None:
-            batch = self._start(epoch, index)
-        if in_order and index + 1 < len(self):
-            following = self._start(epoch, index + 1)
-            self._ahead = {(epoch, index + 1): following}
-        return np.stack(list(batch))
+        in_order = index == 0 or (epoch, index) in ahead
+        batch = self._begin(epoch, index)
+        following = range(index + 1, min(index + 1 + self.threads, len(self)))
+        self._ahead = {
+            (epoch, i): self._begin(epoch, i) for i in following if in_order
+        }
+        for key in ahead.keys() - self._ahead.keys() - {(epoch, index)}:
+            ahead[key].cancel()
+        return batch.result()
 
     def set_epoch(self, epoch: int):
         """Chooses the epoch whose order and crops the batches follow.
@@ -299,6 +310,7 @@ class ImageFolder(keras.utils.PyDataset):
             "seed": self.seed,
             "on_error": self.on_error,
             "cache_bytes": self.cache_bytes,
+            "cache_dir": self.cache_dir,
             "workers": self.threads,
         }
         train = ImageFolder(
@@ -317,14 +329,23 @@ class ImageFolder(keras.utils.PyDataset):
             np.random.SeedSequence(self.seed, spawn_key=key)
         )
 
-    def _start(self, epoch, index):
-        """Sets the workers to a batch; iterates over its crops as they come."""
+    def _begin(self, epoch, index):
+        """Sets a worker to a batch, unless one is at it; returns a future."""
+        # A worker reads a whole batch: small photos take less time than
+        # handing them over would.
+        return self._ahead.get((epoch, index)) or self._pool.submit(
+            self._batch, epoch, index
+        )
+
+    def _batch(self, epoch, index):
         order = np.arange(len(self.files) * self.crops_per_photo)
         if self.shuffle:
             self._random(epoch).shuffle(order)
-        return self._map(
-            lambda position: self._read(epoch, order, position),
-            self._positions(index, *self._share),
+        return np.stack(
+            [
+                self._read(epoch, order, position)
+                for position in self._positions(index, *self._share)
+            ]
         )
 
     def _positions(self, index, share, count):
@@ -366,12 +387,37 @@ class ImageFolder(keras.utils.PyDataset):
 
     def _load(self, file):
         photo = self._cache.get(file)
+        if photo is None and self.cache_dir:
+            photo = self._load_from_disk(file)
         if photo is None:
             photo = load_image(file)
             if photo.nbytes <= self._cache_room:
                 self._cache_room -= photo.nbytes
                 self._cache[file] = photo
+            elif self.cache_dir:
+                self._save_to_disk(file, photo)
         return photo
+
+    def _cached(self, file):
+        """Returns the path of a photo, as it is now, in `cache_dir`."""
+        status = os.stat(file)
+        key = f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
+        name = hashlib.sha256(key.encode()).hexdigest()[:32]
+        return pathlib.Path(self.cache_dir, f"{name}.npy")
+
+    def _load_from_disk(self, file):
+        try:
+            return np.load(self._cached(file), mmap_mode="r")
+        except (OSError, ValueError):
+            return None
+
+    def _save_to_disk(self, file, photo):
+        path = self._cached(file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A folder of its own: others may be at the same photo.
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            np.save(os.path.join(folder, path.name), photo)
+            os.replace(os.path.join(folder, path.name), path)
 
     def _skip(self, file, error):
         with self._bad_lock:

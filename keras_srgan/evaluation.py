@@ -15,6 +15,7 @@ from keras_srgan import pictures
 from keras_srgan.data import ImageFolder
 from keras_srgan.data import load_image
 from keras_srgan.degradation import Degradation
+from keras_srgan.files import replacing
 from keras_srgan.metrics import psnr
 from keras_srgan.metrics import ssim
 from keras_srgan.upscaling import upscale
@@ -427,12 +428,8 @@ def _markdown(rows):
 
 
 def _write(path, text):
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 # === Systems ===

@@ -11,6 +11,8 @@ from PIL import ImageOps
 from PIL import PngImagePlugin
 from PIL import UnidentifiedImageError
 
+from keras_srgan.files import replacing
+
 # What a photo of each Pillow mode is worked on, and returned, as. Modes that
 # are not here are worked on as they are.
 MODES = {
@@ -219,17 +221,13 @@ def save_photo(
             if len(options.get(key, b"")) > limit:
                 del options[key]
 
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            image.save(file, format, **options)
-        os.replace(part, path)
+        with replacing(path) as partial:
+            image.save(partial, format, **options)
     except OSError as error:
         raise OSError(
             f"Cannot write photo {path}: {error.strerror or error}"
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _turn(image):

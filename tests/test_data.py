@@ -532,9 +532,11 @@ def test_several_workers_warn_once_of_one_file(tmp_path, monkeypatch):
         return load_image(path)
 
     monkeypatch.setattr(data, "load_image", load_together)
-    photos = ImageFolder(tmp_path, 16, 8, "random", crops_per_photo=4)
+    photos = ImageFolder(
+        tmp_path, 16, 1, "random", crops_per_photo=4, shuffle=False
+    )
     with pytest.warns(UserWarning, match="bad.png.*Skipped") as caught:
-        photos[0]
+        [photos[i] for i in range(4)]
     assert len(caught) == 1
 
 
@@ -696,3 +698,41 @@ def test_no_cache(tmp_path, reads):
     )
     photos[0], photos[0]
     assert reads.qsize() == 4
+
+
+def test_photos_without_room_in_memory_are_kept_on_disk(tmp_path, reads):
+    files = save_maps(tmp_path, 3)
+
+    def crops():
+        photos = ImageFolder(
+            files,
+            crop_size=16,
+            crop="random",
+            cache_bytes=2 * load_image(files[0]).nbytes,
+            cache_dir=tmp_path / "cache",
+            workers=0,
+        )
+        photos[0], photos[0]
+        return photos[0]
+
+    expected = crops()
+    assert reads.qsize() == 3
+    np.testing.assert_array_equal(crops(), expected)
+    # The two that memory holds are decoded again, the third is not.
+    assert reads.qsize() == 3 + 2
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".npy"]
+
+
+def test_a_photo_that_has_changed_is_read_again(tmp_path):
+    (file,) = save_maps(tmp_path, 1)
+
+    def crop():
+        photos = ImageFolder(
+            [file], 16, cache_bytes=0, cache_dir=tmp_path / "cache", workers=0
+        )
+        return photos[0]
+
+    before = crop()
+    save_map(file, 1)
+    os.utime(file, ns=(1, 1))
+    assert not np.array_equal(crop(), before)

@@ -6,13 +6,13 @@ output has. The defaults are those of most: [0, 1] in, tanh at the end.
 """
 
 import argparse
-import os
 import pathlib
 import sys
 
 import keras
 import numpy as np
 
+from keras_srgan.files import replacing
 from keras_srgan.torch_checkpoint import import_torch_checkpoint
 
 # Mean difference in levels from which colours are plainly wrong. Trained
@@ -107,12 +107,8 @@ def _one_or_three(numbers):
 
 def _save(generator, output):
     output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}.{os.getpid()}.keras")
-    try:
+    with replacing(output) as partial:
         generator.save(partial)
-        os.replace(partial, output)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _colour_difference(generator):

@@ -1,0 +1,117 @@
+"""Time upscaling photos against hand-written PyTorch, side by side.
+
+    python benchmarks/inference.py
+    python benchmarks/inference.py --size 512 --precision bfloat16
+
+A turn is `upscale` of one photo, uint8 to uint8, tile by tile. The peer,
+`peer.py`, takes the photo in one piece: faster per pixel, but its memory grows
+with the photo.
+"""
+
+import argparse
+
+import numpy as np
+from contest import Contender
+from contest import run
+from contest import serve
+from contest import show
+
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+add = parser.add_argument
+add("--backends", nargs="+", default=["tensorflow", "jax", "torch"])
+add("--size", type=int, default=256, help="pixels of a side (default: 256)")
+add("--precision", default="float32", choices=["float32", "bfloat16"])
+add("--rounds", type=int, default=7, help="turns of each (default: 7)")
+add("--turns-of", help=argparse.SUPPRESS)
+
+
+def serve_ours(settings):
+    import keras
+
+    if settings.precision == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    from keras_srgan import Generator
+    from keras_srgan import upscale
+
+    generator = Generator()
+    x = photo(settings)
+    serve(lambda: upscale(generator, x))
+
+
+def serve_peer(settings):
+    import torch
+    from peer import Generator
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = getattr(torch, settings.precision)
+    generator = Generator().to(device).eval()
+    if settings.turns_of == "compiled":
+        generator = torch.compile(generator)
+    x = photo(settings)
+
+    @torch.inference_mode()
+    def turn():
+        lr = torch.from_numpy(x).to(device).permute(2, 0, 1)[None]
+        with torch.autocast(device, dtype, enabled=dtype != torch.float32):
+            sr = generator(lr.float() / 127.5 - 1).float()
+        sr = (sr * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)
+        sr[0].permute(1, 2, 0).contiguous().cpu().numpy()
+
+    serve(turn)
+
+
+def photo(settings):
+    shape = (settings.size, settings.size, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, "uint8")
+
+
+def compare(settings):
+    import torch
+
+    arguments = [
+        f"--size={settings.size}",
+        f"--precision={settings.precision}",
+    ]
+    contenders = [
+        Contender(
+            f"keras_srgan, {backend}",
+            [*arguments, "--turns-of=ours"],
+            {"KERAS_BACKEND": backend},
+        )
+        for backend in settings.backends
+    ]
+    kinds = ["compiled", "peer"] if torch.cuda.is_available() else ["peer"]
+    for kind in kinds:
+        contenders.append(
+            Contender(f"PyTorch, {kind}", [*arguments, f"--turns-of={kind}"])
+        )
+    megapixels = 16 * settings.size**2 / 1e6
+    show(
+        f"{settings.size} x {settings.size} pixels to {megapixels:.2g} "
+        f"megapixels, {settings.precision}",
+        ["", "s a megapixel", "spread", "over peer", "peak GB", "first, s"],
+        [
+            [
+                result["name"],
+                f"{result['median'] / megapixels:.3g}",
+                f"{min(result['seconds']) / megapixels:.3g}-"
+                f"{max(result['seconds']) / megapixels:.3g}",
+                f"{result['ratio']:.2f}",
+                f"{result['peak_bytes'] / 1e9:.1f}",
+                f"{result['first']:.1f}",
+            ]
+            for result in run(contenders, settings.rounds)
+        ],
+    )
+
+
+if __name__ == "__main__":
+    settings = parser.parse_args()
+    if settings.turns_of == "ours":
+        serve_ours(settings)
+    elif settings.turns_of:
+        serve_peer(settings)
+    else:
+        compare(settings)

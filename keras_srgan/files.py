@@ -1,0 +1,34 @@
+import contextlib
+import os
+import pathlib
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Writes a file beside its place, and puts it there once it is whole.
+
+    Args:
+        path: The file to write or replace.
+
+    Yields:
+        The path to write to meanwhile, in the same folder and of the same
+        suffix. It is gone afterwards, whatever happens.
+
+    Example:
+
+    ```python
+    from keras_srgan.files import replacing
+
+    with replacing("notes.txt") as partial:
+        partial.write_text("All of it, or nothing.")
+    ```
+    """
+    path = pathlib.Path(path)
+    # Always the same: what a killed process has left is written over.
+    partial = path.with_name(f"partial-{path.name}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
