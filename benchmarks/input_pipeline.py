@@ -30,9 +30,9 @@ add("--turns-of", help=argparse.SUPPRESS)
 add("--workers", type=int, default=0, help=argparse.SUPPRESS)
 
 CONTENDERS = {
-    "ImageFolder": ("cached", 4),
+    "ImageFolder": ("cached", 2),
     "ImageFolder, no workers": ("cached", 0),
-    "ImageFolder, no cache": ("uncached", 4),
+    "ImageFolder, no cache": ("uncached", 2),
     "ImageFolder, no cache, no workers": ("uncached", 0),
     "DataLoader, 2 workers": ("peer", 2),
     "DataLoader, no workers": ("peer", 0),

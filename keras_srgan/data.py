@@ -103,7 +103,7 @@ class ImageFolder(keras.utils.PyDataset):
             photos are decoded each time.
         workers: Integer. Threads that read the next batches, as many as there
             are threads, while the model is busy; as long as batches are asked
-            for in order. `0` reads in the calling thread. Defaults to `4`.
+            for in order. `0` reads in the calling thread. Defaults to `2`.
 
     Attributes:
         files: List of `pathlib.Path`. The photos, numbers in their names
@@ -150,7 +150,7 @@ class ImageFolder(keras.utils.PyDataset):
         on_error: str = "warn",
         cache_bytes: int = 2**30,
         cache_dir: str | os.PathLike | None = None,
-        workers: int = 4,
+        workers: int = 2,
     ):
         # Keras is told of no workers: when an epoch is cut short, and Keras
         # cuts one to build a model, the batches its own threads had begun

@@ -5,6 +5,7 @@ KERAS_BACKEND=jax python tests/distributed.py PHOTOS OUT OPTIMIZER LOSS
 
 import os
 import pathlib
+import signal
 import sys
 
 import keras
@@ -29,17 +30,21 @@ def split_tensorflow_cpu(count):
     )
 
 
-class KillAfterFirstEpoch(keras.callbacks.Callback):
+class Die(keras.callbacks.Callback):
+    """Kills the process in the second epoch, as a machine's end would."""
+
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 1:
-            print("dying", flush=True)
-            os.kill(os.getpid(), 9)
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def main(photos, out, optimizer, loss):
     if "TENSORFLOW_DEVICES" in os.environ:
         split_tensorflow_cpu(int(os.environ["TENSORFLOW_DEVICES"]))
     first = distribute()
+    index = os.environ.get("RANK") or os.environ.get(
+        "KERAS_DISTRIBUTION_PROCESS_ID", "0"
+    )
     keras.utils.set_random_seed(0)
     srgan = SRGAN(Generator(num_blocks=2, filters=8), Discriminator(filters=4))
     # See tests/steps.py.
@@ -60,8 +65,8 @@ def main(photos, out, optimizer, loss):
         callbacks.BestCheckpoint(out),
         callbacks.BackupAndRestore(out / "backup"),
     ]
-    if os.environ.get("KILL", "") == os.environ.get("WORKER", "none"):
-        left_behind.append(KillAfterFirstEpoch())
+    if index == os.environ.get("DYING_PROCESS"):
+        left_behind.append(Die())
     history = srgan.fit(
         train,
         epochs=2,
