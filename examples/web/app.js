@@ -1,0 +1,165 @@
+// Takes a photo and shows what becomes of it. The work is in upscaling.js.
+
+// Of the enlarged photo; what browsers can surely show.
+const MAX_PIXELS = 64e6;
+
+const $ = (id) => document.getElementById(id);
+let worker = null;
+let busy = false;
+let scale = 4;
+
+// === A photo comes in ===
+
+$("file").addEventListener("change", ({ target }) => {
+  take(target.files[0]);
+  // So that the same file can be chosen again.
+  target.value = "";
+});
+for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
+  addEventListener(type, (event) => {
+    event.preventDefault();
+    const over = type === "dragenter" || type === "dragover";
+    $("drop").classList.toggle("over", over);
+  });
+}
+addEventListener("drop", ({ dataTransfer }) => take(dataTransfer.files[0]));
+addEventListener("paste", ({ clipboardData }) => take(clipboardData.files[0]));
+$("cancel").addEventListener("click", () => {
+  stop();
+  show({ message: "Stopped." });
+});
+$("slider").addEventListener("input", ({ target }) => {
+  $("compare").style.setProperty("--cut", `${target.value}%`);
+});
+
+async function take(file) {
+  if (!file) {
+    return;
+  }
+  show({ status: `Reading ${file.name} …` });
+  try {
+    const photo = await decode(file);
+    start(file, photo);
+  } catch (error) {
+    show({ message: error.message });
+  }
+}
+
+async function decode(file) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);
+  } catch {
+    throw new Error(
+      file.type.startsWith("image/")
+        ? `${file.name} cannot be read. It is damaged, too large for this ` +
+            "browser, or of a kind that it does not know."
+        : `${file.name} is not a photo. Photos are JPEG, PNG, WebP or AVIF files.`,
+    );
+  }
+  const { width, height } = bitmap;
+  if (width * height * scale ** 2 > MAX_PIXELS) {
+    bitmap.close();
+    throw new Error(
+      `${file.name} has ${megapixels(width * height)} megapixels, and this page ` +
+        `takes at most ${megapixels(MAX_PIXELS / scale ** 2)}. For larger ` +
+        "photos there is the command keras-srgan upscale.",
+    );
+  }
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  // What is transparent becomes white.
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return context.getImageData(0, 0, width, height);
+}
+
+// === It is enlarged ===
+
+function start(file, photo) {
+  const began = performance.now();
+  if (busy) {
+    stop();
+  }
+  busy = true;
+  show({ status: "Loading the network …" });
+  // A worker keeps its network from one photo to the next.
+  worker ??= new Worker("upscaling.js", { type: "module" });
+  worker.onerror = () => {
+    stop();
+    show({ message: "The network could not be started in this browser." });
+  };
+  worker.onmessage = ({ data }) => {
+    if (data.error) {
+      stop();
+      show({ message: explain(data.error) });
+    } else if (data.device) {
+      scale = data.scale;
+      const where = data.device === "webgpu" ? "graphics card" : "processor";
+      show({ status: `Enlarging ${file.name} on the ${where} …`, done: 0 });
+    } else if (data.done) {
+      $("progress").value = data.done;
+    } else if (data.large) {
+      busy = false;
+      const seconds = (performance.now() - began) / 1000;
+      finish(file, photo, data.large, seconds);
+    }
+  };
+  worker.postMessage(photo);
+}
+
+function stop() {
+  worker?.terminate();
+  worker = null;
+  busy = false;
+}
+
+async function finish(file, photo, large, seconds) {
+  draw(large, $("after"));
+  draw(photo, $("before"));
+  $("compare").style.maxWidth = `${large.width}px`;
+  const blob = await new Promise((done) => $("after").toBlob(done, "image/png"));
+  if (!blob) {
+    show({ message: "The enlarged photo is too large for this browser to save." });
+    return;
+  }
+  URL.revokeObjectURL($("download").href);
+  $("download").href = URL.createObjectURL(blob);
+  $("download").download = `${file.name.replace(/\.[^.]+$/, "")}-x${scale}.png`;
+  $("caption").textContent =
+    `${photo.width} × ${photo.height} → ${large.width} × ${large.height} ` +
+    `in ${seconds.toFixed(1)} s`;
+  show({ result: true });
+}
+
+// === The page ===
+
+function show({ message, status, done, result }) {
+  $("message").hidden = !message;
+  $("message").textContent = message ?? "";
+  $("work").hidden = !status;
+  $("status").textContent = status ?? "";
+  if (done === undefined) {
+    $("progress").removeAttribute("value");
+  } else {
+    $("progress").value = done;
+  }
+  $("result").hidden = !result;
+}
+
+function draw(image, canvas) {
+  canvas.width = image.width;
+  canvas.height = image.height;
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+function megapixels(pixels) {
+  return (pixels / 1e6).toFixed(1);
+}
+
+function explain(error) {
+  return /memory|alloc|device.*lost/i.test(error)
+    ? `There is not enough memory for this photo in this browser (${error}).`
+    : error;
+}

@@ -1,0 +1,169 @@
+// Enlarges photos tile by tile, in a worker, so that the page stays alive.
+// The same tiles as keras_srgan/upscaling.py, and so the same picture.
+
+const RUNTIME = "./node_modules/onnxruntime-web/dist/";
+// Pixels that the network sees at a time, along a side. More takes more memory.
+const WINDOW = 224;
+
+let network = null;
+
+self.onmessage = async ({ data: photo }) => {
+  try {
+    network ??= await load("model.onnx");
+    self.postMessage({ scale: network.scale, device: network.device });
+    const large = await upscale(photo, (done) => self.postMessage({ done }));
+    self.postMessage({ large }, [large.data.buffer]);
+  } catch (error) {
+    self.postMessage({ error: error.message });
+  }
+};
+
+// === Network ===
+
+async function load(url) {
+  const response = await fetch(url);
+  if (!response.ok) {
+    throw new Error(
+      `There is no ${url} beside this page. Make one: ` +
+        "keras-srgan export srgan_x4 -o model.onnx",
+    );
+  }
+  const model = new Uint8Array(await response.arrayBuffer());
+  const { scale, halo } = readMetadata(model);
+  if (!scale || !halo) {
+    throw new Error(`${url} was not written by keras-srgan export.`);
+  }
+  const device = (await self.navigator.gpu?.requestAdapter()) ? "webgpu" : "wasm";
+  let runtime;
+  try {
+    runtime = await import(`${RUNTIME}ort.${device}.min.mjs`);
+  } catch {
+    throw new Error("onnxruntime-web is not beside this page. Run: npm install");
+  }
+  runtime.env.wasm.wasmPaths = new URL(RUNTIME, self.location).href;
+  const session = await runtime.InferenceSession.create(model, {
+    executionProviders: device === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
+  });
+  return { runtime, session, device, scale: Number(scale), halo: Number(halo) };
+}
+
+// The metadata of an ONNX file, which the runtime does not tell. A file is a
+// list of fields of Protocol Buffers; field 14 holds one key and its value.
+function readMetadata(bytes) {
+  const metadata = {};
+  for (const [field, content] of readFields(bytes)) {
+    if (field === 14) {
+      const pair = [...readFields(content)].map(([, text]) =>
+        new TextDecoder().decode(text),
+      );
+      metadata[pair[0]] = pair[1];
+    }
+  }
+  return metadata;
+}
+
+function* readFields(bytes) {
+  let position = 0;
+  const readNumber = () => {
+    let number = 0;
+    for (let weight = 1; ; weight *= 128) {
+      const byte = bytes[position++];
+      number += (byte & 127) * weight;
+      if (!(byte & 128)) {
+        return number;
+      }
+    }
+  };
+  while (position < bytes.length) {
+    const tag = readNumber();
+    if (tag % 8 === 2) {
+      const length = readNumber();
+      yield [tag >> 3, bytes.subarray(position, (position += length))];
+    } else if (tag % 8 === 0) {
+      readNumber();
+    } else {
+      throw new Error("model.onnx is damaged, or no ONNX file.");
+    }
+  }
+}
+
+// === Tiles ===
+
+// Cover a side of a photo with windows of one length. An end of a window is
+// the photo's, or at least a halo away from what is kept.
+function getSpans(length, tile, halo) {
+  const count = Math.max(1, Math.ceil((length - 2 * halo) / tile));
+  const size =
+    count > 1 ? 2 * halo + Math.ceil((length - 2 * halo) / count) : length;
+  const starts = Array.from({ length: count }, (_, i) =>
+    Math.floor(((length - size) * i) / Math.max(1, count - 1)),
+  );
+  const edges = [0, ...starts.slice(1).map((start) => start + halo), length];
+  return starts.map((start, i) => ({
+    start,
+    size,
+    low: edges[i],
+    high: edges[i + 1],
+  }));
+}
+
+async function upscale(photo, progress) {
+  const { scale, halo } = network;
+  const tile = Math.max(WINDOW - 2 * halo, 2 * halo, 1);
+  const rows = getSpans(photo.height, tile, halo);
+  const columns = getSpans(photo.width, tile, halo);
+  const large = new ImageData(photo.width * scale, photo.height * scale);
+  let done = 0;
+  for (const row of rows) {
+    for (const column of columns) {
+      const output = await run(cut(photo, row, column), row.size, column.size);
+      paste(output, large, row, column, scale);
+      done += 1;
+      progress(done / (rows.length * columns.length));
+    }
+  }
+  return large;
+}
+
+async function run(rgb, height, width) {
+  const { runtime, session } = network;
+  const photo = new runtime.Tensor("uint8", rgb, [1, height, width, 3]);
+  const { large } = await session.run({ photo });
+  const data = await large.getData();
+  large.dispose();
+  return data;
+}
+
+// A window of RGBA pixels, as RGB.
+function cut(photo, row, column) {
+  const rgb = new Uint8Array(row.size * column.size * 3);
+  let to = 0;
+  for (let y = row.start; y < row.start + row.size; y += 1) {
+    let from = (y * photo.width + column.start) * 4;
+    for (let x = 0; x < column.size; x += 1) {
+      rgb[to] = photo.data[from];
+      rgb[to + 1] = photo.data[from + 1];
+      rgb[to + 2] = photo.data[from + 2];
+      to += 3;
+      from += 4;
+    }
+  }
+  return rgb;
+}
+
+function paste(rgb, large, row, column, scale) {
+  const width = column.size * scale;
+  for (let y = row.low * scale; y < row.high * scale; y += 1) {
+    let from =
+      ((y - row.start * scale) * width + (column.low - column.start) * scale) * 3;
+    let to = (y * large.width + column.low * scale) * 4;
+    for (let x = column.low * scale; x < column.high * scale; x += 1) {
+      large.data[to] = rgb[from];
+      large.data[to + 1] = rgb[from + 1];
+      large.data[to + 2] = rgb[from + 2];
+      large.data[to + 3] = 255;
+      from += 3;
+      to += 4;
+    }
+  }
+}
