@@ -37,17 +37,22 @@ def browser():
         "playwright.sync_api",
         reason="NO PAGE TESTED: pip install keras-srgan[browser]",
     )
-    names = "chromium", "chromium-browser", "google-chrome"
     with api.sync_playwright() as playwright:
-        path = next(filter(None, map(shutil.which, names)), None)
         try:
-            browser = playwright.chromium.launch(
-                executable_path=path, args=["--no-sandbox"]
-            )
+            browser = launch(playwright.chromium)
         except api.Error as error:
             pytest.skip(f"NO PAGE TESTED: no Chromium is found: {error}")
-        yield browser
-        browser.close()
+        with browser:
+            yield browser
+
+
+def launch(chromium, *arguments):
+    """Start the system's Chromium, or else the one that Playwright brought."""
+    names = "chromium", "chromium-browser", "google-chrome"
+    return chromium.launch(
+        executable_path=next(filter(None, map(shutil.which, names)), None),
+        args=["--no-sandbox", *arguments],
+    )
 
 
 @pytest.fixture
@@ -236,6 +241,20 @@ def test_turned_and_transparent_photos(page, site, generator, photo):
     page.set_input_files("#file", hole)
     page.wait_for_selector("text=31 × 20 → 124 × 80")
     assert_same(download(page)[1], generator, photo)
+
+
+def test_page_on_a_graphics_card(browser, site, generator, photo):
+    # One that Chromium emulates on the processor.
+    emulation = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader"]
+    with launch(browser.browser_type, *emulation) as browser:
+        page = browser.new_page()
+        page.goto(site)
+        if not page.evaluate("navigator.gpu?.requestAdapter().then(Boolean)"):
+            pytest.skip("WEBGPU NOT TESTED: this Chromium has none")
+        page.set_input_files("#file", make_photo(photo, 40, 30))
+        page.wait_for_selector("text=graphics card")
+        page.wait_for_selector("text=40 × 30 → 160 × 120", timeout=60_000)
+        assert_same(download(page)[1], generator, photo)
 
 
 @pytest.mark.parametrize("kind", ["text", "corrupt", "huge"])
