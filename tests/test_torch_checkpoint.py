@@ -2,11 +2,13 @@
 
 import argparse
 import pickle
+import sys
 
 import keras
 import numpy as np
 import pytest
 
+from keras_srgan import Generator
 from keras_srgan.commands import import_torch
 from keras_srgan.torch_checkpoint import import_torch_checkpoint
 from keras_srgan.upscaling import upscale
@@ -373,6 +375,39 @@ def test_half_a_file(save):
 def test_bad_arguments(arguments, message, save):
     with pytest.raises(ValueError, match=message):
         import_torch_checkpoint("unread.pth", **arguments)
+
+
+def test_without_pytorch(save, monkeypatch):
+    path = save(Net().state_dict())
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(ImportError, match=r"keras-srgan\[torch\]"):
+        import_torch_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"input_mean": [0, 0]}, r"`input_mean`.*input_mean=\[0, 0\]"),
+        ({"input_mean": float("nan")}, "`input_mean`.*input_mean=nan"),
+        ({"output_activation": "relu"}, "`output_activation`.*='relu'"),
+    ],
+)
+def test_bad_arguments_of_the_generator(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Generator(**arguments)
+
+
+def test_the_level_around_a_photo():
+    """A photo of the level that is seen as zero has no border."""
+    mean = [100.0, 50.0, 25.0]
+    generator = Generator(num_blocks=0, filters=4, input_mean=mean)
+    for weight in generator.get_layer("start_conv").weights[1:]:
+        weight.assign(np.ones(weight.shape))
+    features = keras.Model(
+        generator.input, generator.get_layer("start_conv").output
+    )
+    plain = np.broadcast_to(np.float32(mean), (1, 6, 6, 3))
+    np.testing.assert_allclose(ours(features, plain), 1, atol=1e-5)
 
 
 # === The command ===
