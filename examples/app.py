@@ -1,5 +1,6 @@
 """A page that enlarges photos on the machine that serves it.
 
+pip install -e '.[app]'
 python examples/app.py                  # then open http://127.0.0.1:7860
 python examples/app.py srgan.keras      # another model than the one that ships
 """

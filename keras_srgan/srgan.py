@@ -12,6 +12,7 @@ from keras_srgan.degradation import Degradation
 from keras_srgan.discriminator import Discriminator
 from keras_srgan.distribution import average
 from keras_srgan.distribution import is_first
+from keras_srgan.export import export
 from keras_srgan.generator import Generator
 from keras_srgan.losses import PixelLoss
 from keras_srgan.losses import VGGContentLoss
@@ -159,6 +160,10 @@ class SRGAN(Trainer, keras.Model):
 
     def call(self, inputs, training=None):
         return self.generator(inputs, training=training)
+
+    def export(self, filepath, format=None, *, dtype="float32"):
+        """Write the generator for another runtime: see `Generator.export`."""
+        export(self, filepath, format, dtype=dtype)
 
     def compile(
         self,

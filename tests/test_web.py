@@ -72,6 +72,7 @@ def shoot(page, name):
     """Keep what the page looks like, for a person who wants to see it."""
     folder = os.environ.get("KERAS_SRGAN_SCREENSHOTS")
     if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=f"{folder}/{name}.png", full_page=True)
 
 
