@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from keras_srgan import pictures
-from keras_srgan.distribution import average
 from keras_srgan.distribution import is_first
 from keras_srgan.files import replacing
 from keras_srgan.trainers import gather
+from keras_srgan.trainers import process
 
 MAX_PHOTOS = 6
 
@@ -508,7 +508,8 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     Args:
         every: Integer. Batches between two looks at the losses within an
-            epoch: each look waits for the accelerator. Defaults to `100`.
+            epoch: each look waits for the accelerator. Several processes
+            look at its end alone. Defaults to `100`.
     """
 
     async_safe = True
@@ -518,7 +519,10 @@ class StopOnNonFinite(keras.callbacks.Callback):
         self.every = every
 
     def on_train_batch_end(self, batch, logs=None):
-        if batch % self.every == 0 and self._broken(average(logs)):
+        # Processes that stopped at different batches would wait for each
+        # other for ever: they look at the end of the epoch alone.
+        _, processes = process()
+        if processes == 1 and batch % self.every == 0 and self._broken(logs):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
