@@ -1,6 +1,6 @@
 """Trains for eight steps on all devices: a part of test_distribution.py.
 
-KERAS_BACKEND=jax python tests/distributed.py PHOTOS OUT OPTIMIZER LOSS
+KERAS_BACKEND=jax python tests/distributed.py PHOTOS OUT
 """
 
 import os
@@ -10,15 +10,24 @@ import sys
 
 import keras
 import numpy as np
-from steps import OPTIMIZERS
+from steps import make_srgan
 
-from keras_srgan import SRGAN
-from keras_srgan import Discriminator
-from keras_srgan import Generator
+from keras_srgan import Augmentation
 from keras_srgan import ImageFolder
 from keras_srgan import VGGContentLoss
 from keras_srgan import callbacks
 from keras_srgan import distribute
+
+
+class Die(keras.callbacks.Callback):
+    """Kills the process in the second epoch, as a machine's end would."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == (1, 1):
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def split_tensorflow_cpu(count):
@@ -30,31 +39,20 @@ def split_tensorflow_cpu(count):
     )
 
 
-class Die(keras.callbacks.Callback):
-    """Kills the process in the second epoch, as a machine's end would."""
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if epoch == 1:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def main(photos, out, optimizer, loss):
+def main(photos, out):
     if "TENSORFLOW_DEVICES" in os.environ:
         split_tensorflow_cpu(int(os.environ["TENSORFLOW_DEVICES"]))
     first = distribute()
-    index = os.environ.get("RANK") or os.environ.get(
-        "KERAS_DISTRIBUTION_PROCESS_ID", "0"
-    )
     keras.utils.set_random_seed(0)
-    srgan = SRGAN(Generator(num_blocks=2, filters=8), Discriminator(filters=4))
-    # See tests/steps.py.
-    for weight in srgan.discriminator.trainable_variables:
-        if len(weight.shape) == 4:
-            weight.assign(2 * weight)
-    if loss == "vgg":
-        loss = VGGContentLoss("block2_conv2", weights=None)
-    make = OPTIMIZERS[optimizer]
-    srgan.compile(make(), make(), loss, pixel_weight=0.1)
+    loss = VGGContentLoss("block2_conv2", weights=None)
+    loss.build()
+    # The processes of `torchrun` start from the first one's weights.
+    keras.utils.set_random_seed(int(os.environ.get("RANK", 0)))
+    srgan = make_srgan()
+    srgan.augmentation = Augmentation()
+    srgan.compile(
+        keras.optimizers.SGD(0.01), keras.optimizers.SGD(0.01), loss, 0.1, 0.1
+    )
     out = pathlib.Path(out)
     train = ImageFolder(photos, 32, batch_size=8, crop="random")
     test = ImageFolder(train.files[:5], 32, batch_size=3, shuffle=False)
@@ -65,20 +63,22 @@ def main(photos, out, optimizer, loss):
         callbacks.BestCheckpoint(out),
         callbacks.BackupAndRestore(out / "backup"),
     ]
-    if index == os.environ.get("DYING_PROCESS"):
+    if os.environ.get("RANK") == os.environ.get("DYING_RANK", ""):
         left_behind.append(Die())
-    history = srgan.fit(
+    start = [np.array(weight.numpy()) for weight in srgan.trainable_variables]
+    srgan.fit(
         train,
         epochs=2,
         validation_data=test,
         callbacks=left_behind,
         verbose=0,
-    ).history
+    )
+    end = [np.array(weight.numpy()) for weight in srgan.trainable_variables]
     if first:
         np.savez(
-            out / "result.npz",
-            *[np.array(weight.numpy()) for weight in srgan.trainable_variables],
-            **history,
+            out / "weights.npz",
+            **{f"start_{i}": weight for i, weight in enumerate(start)},
+            **{f"end_{i}": weight for i, weight in enumerate(end)},
         )
 
 
