@@ -3,6 +3,9 @@
     python examples/train.py                 # a few minutes, nothing to fetch
     python examples/train.py --data PHOTOS   # a folder of photos, in earnest
     KERAS_BACKEND=jax python examples/train.py
+    torchrun --nproc-per-node 8 examples/train.py --data PHOTOS
+
+It uses all devices that there are: see docs/many_devices.md.
 
 What it leaves in `--out`: pictures of the test photos after each epoch, loss
 curves, checkpoints, and the trained model, `srgan.keras`. A run that was
@@ -24,6 +27,7 @@ from keras_srgan import Generator
 from keras_srgan import ImageFolder
 from keras_srgan import VGGContentLoss
 from keras_srgan import callbacks
+from keras_srgan import distribute
 from keras_srgan import psnr
 
 # === Settings ===
@@ -100,6 +104,9 @@ settings = parser.parse_args()
 out = pathlib.Path(settings.out)
 if not settings.resume:
     shutil.rmtree(out / "backup", ignore_errors=True)
+# Many processes run this program; the first alone writes and speaks.
+first = distribute()
+say = print if first else lambda *arguments: None
 keras.utils.set_random_seed(settings.seed)
 keras.config.set_dtype_policy(settings.precision)
 
@@ -132,7 +139,7 @@ test = ImageFolder(
     shuffle=False,
 )
 hr = test[0]
-print(f"{len(photos) - held_out} photos to train on, {len(hr)} held out")
+say(f"{len(photos) - held_out} photos to train on, {len(hr)} held out")
 
 # === Model ===
 srgan = SRGAN(
@@ -147,7 +154,7 @@ srgan = SRGAN(
 lr = srgan.degradation(hr)
 bicubic = keras.ops.image.resize(lr, hr.shape[1:3], interpolation="bicubic")
 bicubic = float(keras.ops.mean(psnr(hr, bicubic, shave=settings.scale)))
-print(f"held-out photos, bicubic: PSNR {bicubic:.2f} dB")
+say(f"held-out photos, bicubic: PSNR {bicubic:.2f} dB")
 
 # === Stage one: mean squared error alone ===
 if settings.pretrain_epochs:
@@ -174,9 +181,10 @@ if settings.pretrain_epochs:
             ),
         ],
     )
-    srgan.save(out / "pretrained.keras")
+    if first:
+        srgan.save(out / "pretrained.keras")
     score = srgan.evaluate(test, verbose=0, return_dict=True)["psnr"]
-    print(f"held-out photos, after stage one: PSNR {score:.2f} dB")
+    say(f"held-out photos, after stage one: PSNR {score:.2f} dB")
 
 # === Stage two: the GAN ===
 content_loss = settings.content_loss
@@ -206,7 +214,8 @@ srgan.fit(
     validation_data=test,
     callbacks=[*left_behind, callbacks.BackupAndRestore(out / "backup/gan")],
 )
-srgan.save(out / "srgan.keras")
+if first:
+    srgan.save(out / "srgan.keras")
 score = srgan.evaluate(test, verbose=0, return_dict=True)["psnr"]
-print(f"held-out photos, after the GAN: PSNR {score:.2f} dB")
-print(f"pictures, curves and models are in {out}")
+say(f"held-out photos, after the GAN: PSNR {score:.2f} dB")
+say(f"pictures, curves and models are in {out}")
