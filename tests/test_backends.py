@@ -152,6 +152,9 @@ def test_importing_is_light():
 def test_only_trainers_import_a_backend():
     package = HERE.parent / "keras_srgan"
     for path in package.rglob("*.py"):
+        # Those read and write files of one framework, which only it can.
+        if path.stem in ("export", "torch_checkpoint"):
+            continue
         if path.parent.name == "trainers":
             continue
         for line in path.read_text().splitlines():

@@ -533,7 +533,7 @@ def test_several_workers_warn_once_of_one_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(data, "load_image", load_together)
     photos = ImageFolder(
-        tmp_path, 16, 1, "random", crops_per_photo=4, shuffle=False
+        tmp_path, 16, 1, "random", crops_per_photo=4, shuffle=False, workers=4
     )
     with pytest.warns(UserWarning, match="bad.png.*Skipped") as caught:
         [photos[i] for i in range(4)]

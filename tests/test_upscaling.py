@@ -706,7 +706,7 @@ def test_nothing_half_written(tmp_path):
 
     class Interrupted(Image.Image):
         def save(self, file, *args, **kwargs):
-            file.write(b"half")
+            file.write_bytes(b"half")
             raise KeyboardInterrupt
 
     photo = Interrupted()
