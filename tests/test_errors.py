@@ -62,6 +62,23 @@ def test_pairs_whose_sizes_disagree(srgan, photos):
         srgan.fit(photos[:, :8, :7], photos, verbose=0)
 
 
+@pytest.mark.parametrize("use_ema", [False, True])
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_model_after_an_error(make_srgan, photos, method, use_ema):
+    optimizers = [keras.optimizers.Adam(use_ema=use_ema) for _ in range(2)]
+    srgan = make_srgan(*optimizers)
+    before = srgan.predict(photos, verbose=0)
+
+    def batches():
+        while True:
+            yield (photos[..., :2],)
+
+    with pytest.raises(ValueError, match="shape"):
+        getattr(srgan, method)(batches(), verbose=0)
+    np.testing.assert_array_equal(srgan.predict(photos, verbose=0), before)
+    srgan.fit(photos, verbose=0)
+
+
 def test_sample_weights(srgan, photos):
     lr = photos[:, ::4, ::4]
     with pytest.raises(ValueError, match="sample or class weights"):

@@ -70,12 +70,30 @@ class Trainer:
         )
 
     def evaluate(self, *args, **kwargs):
-        with _whole_batches():
+        with _whole_batches(), self._putting_state_back():
             return super().evaluate(*args, **kwargs)
 
     def predict(self, *args, **kwargs):
-        with _whole_batches():
+        with _whole_batches(), self._putting_state_back():
             return super().predict(*args, **kwargs)
+
+    # Keras takes the weights out of a model to compute with them, and would
+    # lose them if the first step fails, as it does on wrong images.
+    def _get_jax_state(self, purge_model_variables=False, **kinds):
+        state = super()._get_jax_state(
+            purge_model_variables=purge_model_variables, **kinds
+        )
+        if purge_model_variables:
+            self._jax_state = dict(zip(kinds, state, strict=True))
+        return state
+
+    @contextlib.contextmanager
+    def _putting_state_back(self):
+        # `fit` does so itself.
+        try:
+            yield
+        finally:
+            self.jax_state_sync()
 
     # Only one process saves, and Keras makes variables meanwhile: on many
     # devices, that would wait for the other processes.
