@@ -7,8 +7,9 @@
 
 A leg is a cosine of the learning rate from its highest to nothing, and leaves
 `--out/model.keras`: both networks, the generator's weights averaged over the
-last steps. Another leg goes on from it with `--start`. A leg that was stopped
-goes on where it was when its command is run again.
+last steps. Another leg goes on from it with `--start`; from a preset only the
+generator can. A leg that was stopped goes on where it was when its command is
+run again.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from keras_srgan import SSIM
 from keras_srgan import ImageFolder
 from keras_srgan import VGGContentLoss
 from keras_srgan import callbacks
+from keras_srgan import presets
 
 # === Settings ===
 RECIPES = {
@@ -63,7 +65,7 @@ parser = argparse.ArgumentParser(
 add = parser.add_argument
 add("recipe", choices=RECIPES)
 add("photos", metavar="PHOTOS", help="folder; its last files are for testing")
-add("--start", metavar="FILE", help="model.keras of another leg")
+add("--start", metavar="MODEL", help="model.keras of another leg, or a preset")
 add("--out", metavar="DIR", help="default: runs/RECIPE")
 add("--epochs", type=int, default=20, help="of this leg (default: 20)")
 add("--batch-size", type=int, default=8, help="default: 8")
@@ -99,7 +101,9 @@ train = ImageFolder(
 test = ImageFolder(files[-5:], crop_size=128, batch_size=5, shuffle=False)
 
 # === Model ===
-if settings.start:
+if settings.start in presets():
+    srgan = SRGAN.from_preset(settings.start)
+elif settings.start:
     srgan = keras.saving.load_model(settings.start)
 else:
     srgan = SRGAN()
