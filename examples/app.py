@@ -45,15 +45,20 @@ def complaint(text):
 
 
 def enlarge(path, progress=gr.Progress()):  # noqa: B008
+    name = Path(path).name
     try:
         photo = upright(open_photo(path))
     except OSError as error:
-        text = str(error).replace(path, Path(path).name)
-        raise complaint(f"{text}.") from error
+        raise complaint(f"{error}.".replace(path, name)) from error
+    if photo.mode == "F":
+        raise complaint(
+            f"{name} has levels of an unknown range, which this page does not "
+            "take."
+        )
     megapixels = photo.width * photo.height / 1e6
     if megapixels > settings.max_megapixels:
         raise complaint(
-            f"{Path(path).name} has {megapixels:.1f} megapixels, and this page "
+            f"{name} has {megapixels:.1f} megapixels, and this page "
             f"takes at most {settings.max_megapixels:g}."
         )
     large = upscale(

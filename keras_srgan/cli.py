@@ -1,5 +1,6 @@
 import argparse
 import importlib
+import logging
 import sys
 
 COMMANDS = {
@@ -31,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
+    # TensorFlow warns of each model and size of photo as of one too many.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return options.run(options)
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import tempfile
 import warnings
@@ -26,6 +27,7 @@ BACKENDS = {
     "torch": ("torch",),
 }
 DTYPES = ("float32", "float16")
+SAVED_MODEL = {"assets", "fingerprint.pb", "saved_model.pb", "variables"}
 
 
 def export(
@@ -45,7 +47,7 @@ def export(
     sees, in pixels, for a program that works by tiles.
 
     Args:
-        generator: `Generator`, or `SRGAN` with one.
+        generator: `Generator`, `SRGANBackbone`, or `SRGAN` with one of them.
         filepath: Path of the file; for `"tf_saved_model"` of a folder. An
             OpenVINO `.xml` gets its weights in a `.bin` beside it.
         format: String, one of `"tf_saved_model"`, `"onnx"`, `"litert"`,
@@ -61,7 +63,7 @@ def export(
         ValueError: if an argument is not as above, or this backend cannot
             write that format; the message says which can.
         ImportError: if a package of the extra `export` is missing.
-        FileExistsError: if something else than such an export is there.
+        FileExistsError: if what is there is more than an older export.
 
     Example:
 
@@ -73,6 +75,8 @@ def export(
     ```
     """
     generator = getattr(generator, "generator", generator)
+    if hasattr(generator, "to_generator"):  # a backbone of keras-hub
+        generator = generator.to_generator()
     if not isinstance(generator, Generator):
         raise ValueError(
             "`generator` must be a `Generator`, or an `SRGAN` with one. "
@@ -86,18 +90,15 @@ def export(
             f"`dtype` must be one of {', '.join(DTYPES)}. "
             f"Received: dtype={dtype!r}"
         )
-    old = path if SUFFIXES[format] else path / "saved_model.pb"
-    if path.exists() and not old.is_file():
-        raise FileExistsError(
-            f"{path} is there, and is no {format} that could be replaced."
-        )
+    _check_place(path, format)
 
     options = {}
     if format == "litert" and dtype == "float16":
         options, dtype = _get_litert_options(), "float32"
     if format == "torch":
         options = _get_torch_options()
-    model = _take_photos(generator, dtype)
+    with _device():
+        model = _take_photos(generator, dtype)
     spec = keras.InputSpec("uint8", model.inputs[0].shape, name="photo")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
@@ -105,7 +106,10 @@ def export(
     ) as folder:
         part = Path(folder, path.name)
         try:
-            with warnings.catch_warnings():
+            if format == "onnx":
+                import onnx  # noqa: F401
+
+            with warnings.catch_warnings(), _device():
                 # Converters warn of their own old age.
                 warnings.simplefilter("ignore")
                 model.export(
@@ -125,7 +129,9 @@ def export(
 def _get_format(path, format):
     by_suffix = {suffix: name for name, suffix in SUFFIXES.items()}
     format = format or by_suffix.get(path.suffix)
-    if format not in SUFFIXES or not path.name.endswith(SUFFIXES[format]):
+    if format not in SUFFIXES or format != by_suffix.get(
+        path.suffix, "tf_saved_model"
+    ):
         raise ValueError(
             "`filepath` must end in .onnx (ONNX), .tflite (LiteRT), .xml "
             "(OpenVINO), .pt2 (torch) or have no suffix (SavedModel), and "
@@ -143,6 +149,31 @@ def _check_backend(format):
             f"start anew with KERAS_BACKEND={able[0]}. "
             f"Received: format={format!r} on {backend}"
         )
+
+
+def _check_place(path, format):
+    """See that nothing but an older export would be replaced."""
+    taken = path.exists() and not path.is_file()
+    if format == "tf_saved_model":
+        taken = path.exists() and not (
+            (path / "saved_model.pb").is_file()
+            and {file.name for file in path.iterdir()} <= SAVED_MODEL
+        )
+    if format == "openvino" and not path.exists():
+        path = path.with_suffix(".bin")
+        taken = path.exists()
+    if taken:
+        raise FileExistsError(
+            f"{path} is there, and is not, or not only, an older export to "
+            f"{format} that could be replaced."
+        )
+
+
+def _device():
+    """Where to trace: torch.export writes down which device it was."""
+    if keras.backend.backend() == "torch":
+        return keras.device("cpu")
+    return contextlib.nullcontext()
 
 
 def _take_photos(generator, dtype):

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_srgan.export import export
 from keras_srgan.generator import Generator
 
 try:
@@ -87,6 +88,10 @@ class SRGANBackbone(keras_hub.models.Backbone):
         generator = Generator(**self._architecture, dtype=self.dtype_policy)
         generator.set_weights(self.get_weights())
         return generator
+
+    def export(self, filepath, format=None, *, dtype="float32"):
+        """Write it for another runtime: see `Generator.export`."""
+        export(self, filepath, format, dtype=dtype)
 
     def get_config(self):
         return {**super().get_config(), **self._architecture}

@@ -158,13 +158,13 @@ def _load(path):
         raise
     except Exception as error:  # of nearly any class
         reason = str(error)
-        found = re.search(r"GLOBAL (\S+)", reason)
+        found = re.search(r"GLOBAL (\S+)|(TorchScript)", reason)
         if found:
             # A whole model, most often; its class is code, not data.
             raise ValueError(
-                f"{path} holds more than tensors ({found[1]}), which could "
-                "make it run code when read. In the project that it is from, "
-                "save the weights alone: "
+                f"{path} holds more than tensors ({found[1] or found[2]}), "
+                "which could make it run code when read. In the project that "
+                "it is from, save the weights alone: "
                 "`torch.save(model.state_dict(), 'weights.pth')`."
             ) from None
         raise ValueError(
@@ -216,6 +216,8 @@ class _Reader:
         for key, tensor in tensors.items():
             if tensor.ndim:  # not a counter, as that of batches
                 name, _, part = key.rpartition(".")
+                if str(tensor.layout) != "torch.strided" or tensor.is_meta:
+                    raise ValueError(f"{key} holds no numbers, one a place.")
                 array = tensor.detach().double().numpy()
                 self.layers.setdefault(name, {})[part] = array
         self.before = None
@@ -309,8 +311,10 @@ class _Reader:
         """A convolution, and a batch normalization that may follow it."""
         parts = self._next()
         shape = parts.get("weight", np.empty(0)).shape
-        if shape[:2] != (outputs, inputs) or not (
-            shape[2] == shape[3] <= size and shape[2] % 2
+        if len(shape) != 4 or not (
+            shape[:2] == (outputs, inputs)
+            and shape[2] == shape[3] <= size
+            and shape[2] % 2
         ):
             self._fail(
                 f"a convolution {inputs} → {outputs}, at most {size}x{size}"

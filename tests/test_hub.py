@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from PIL import Image
 
 from keras_srgan import SRGAN
 from keras_srgan import Discriminator
@@ -171,6 +172,31 @@ def test_a_backbone_is_trained(photos, tmp_path):
     srgan.save(tmp_path / "srgan.keras")
     loaded = keras.saving.load_model(tmp_path / "srgan.keras")
     assert type(loaded.generator) is SRGANBackbone
+
+
+def test_a_backbone_is_exported(tmp_path):
+    path = tmp_path / "model"
+    if keras.backend.backend() == "torch":
+        path = tmp_path / "model.pt2"
+    SRGANBackbone(**TINY).export(path)
+    assert path.exists()
+    path.rename(tmp_path / "alone")
+    SRGAN(SRGANBackbone(**TINY)).export(path)
+    assert path.exists()
+
+
+def test_commands_take_a_backbone(tmp_path):
+    """In a process that has not imported it."""
+    SRGANBackbone(**TINY).save(tmp_path / "backbone.keras")
+    Image.fromarray(levels(6, 5, 3)).save(tmp_path / "photo.png")
+    command = "upscale photo.png --model backbone.keras"
+    subprocess.run(
+        [sys.executable, "-m", "keras_srgan.cli", *command.split()],
+        cwd=tmp_path,
+        check=True,
+    )
+    with Image.open(tmp_path / "photo-x4.png") as large:
+        assert large.size == (20, 24)
 
 
 def test_bad_arguments(tmp_path):

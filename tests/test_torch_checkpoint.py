@@ -313,6 +313,15 @@ def test_other_architectures(change, message, save):
         import_torch_checkpoint(path)
 
 
+def test_what_is_no_network_of_photos(save):
+    for first in (torch.nn.Conv1d(3, 4, 1), torch.nn.Linear(3, 4, bias=False)):
+        with pytest.raises(ValueError, match="a convolution 3 → 4"):
+            import_torch_checkpoint(save({"0.weight": first.weight}))
+    sparse = {"0.weight": torch.ones(4, 3, 9, 9).to_sparse()}
+    with pytest.raises(ValueError, match="0.weight holds no numbers"):
+        import_torch_checkpoint(save(sparse))
+
+
 def test_an_upscaling_by_sixteen(save):
     with pytest.raises(ValueError, match="enlarges 16 times"):
         import_torch_checkpoint(save(Net(ups=4).state_dict()))
@@ -350,6 +359,14 @@ def test_code_in_a_file_is_not_run(save):
         import_torch_checkpoint(save({"state_dict": Trap()}))
     with pytest.raises(ValueError, match=r"more than tensors.*Net.*state_dict"):
         import_torch_checkpoint(save({"model": Net()}))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_compiled_model(tmp_path):
+    path = tmp_path / "net.pth"
+    torch.jit.script(torch.nn.Conv2d(3, 4, 9)).save(path)
+    with pytest.raises(ValueError, match=r"more than tensors \(TorchScript"):
+        import_torch_checkpoint(path)
 
 
 def test_half_a_file(save):

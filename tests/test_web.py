@@ -274,6 +274,23 @@ def test_page_says_what_is_wrong(page, site, kind, tmp_path):
     assert page.is_hidden("#work") and page.is_hidden("#result")
 
 
+def test_largest_photo_of_another_scale(page, site, tmp_path):
+    """The first photo already is judged by the scale of the network."""
+    for file in WEB.iterdir():
+        if file.suffix != ".onnx":
+            (tmp_path / file.name).symlink_to(file)
+    double = Generator(scale=2, num_blocks=0, filters=1)
+    double.export(tmp_path / "model.onnx")
+    with serve(tmp_path) as address:
+        page.goto(address)
+        Image.new("RGB", (4100, 4000)).save(tmp_path / "huge.png")
+        page.set_input_files("#file", tmp_path / "huge.png")
+        page.wait_for_selector("text=takes at most 16.0")
+        Image.new("RGB", (3000, 3000)).save(tmp_path / "large.png")
+        page.set_input_files("#file", tmp_path / "large.png")
+        page.wait_for_selector("text=Enlarging large.png")
+
+
 def test_work_can_be_stopped(page, site, photo):
     page.goto(site)
     page.set_input_files("#file", make_photo(photo, 1600, 1200))

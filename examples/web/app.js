@@ -6,7 +6,6 @@ const MAX_PIXELS = 64e6;
 const $ = (id) => document.getElementById(id);
 let worker = null;
 let busy = false;
-let scale = 4;
 
 // === A photo comes in ===
 
@@ -36,36 +35,27 @@ async function take(file) {
   if (!file) {
     return;
   }
-  show({ status: `Reading ${file.name} …` });
-  try {
-    const photo = await decode(file);
-    start(file, photo);
-  } catch (error) {
-    show({ message: error.message });
+  if (busy) {
+    stop();
   }
-}
-
-async function decode(file) {
+  show({ status: `Reading ${file.name} …` });
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Error(
-      file.type.startsWith("image/")
+    show({
+      message: file.type.startsWith("image/")
         ? `${file.name} cannot be read. It is damaged, too large for this ` +
-            "browser, or of a kind that it does not know."
+          "browser, or of a kind that it does not know."
         : `${file.name} is not a photo. Photos are JPEG, PNG, WebP or AVIF files.`,
-    );
+    });
+    return;
   }
+  start(file, bitmap);
+}
+
+function getPixels(bitmap) {
   const { width, height } = bitmap;
-  if (width * height * scale ** 2 > MAX_PIXELS) {
-    bitmap.close();
-    throw new Error(
-      `${file.name} has ${megapixels(width * height)} megapixels, and this page ` +
-        `takes at most ${megapixels(MAX_PIXELS / scale ** 2)}. For larger ` +
-        "photos there is the command keras-srgan upscale.",
-    );
-  }
   const context = new OffscreenCanvas(width, height).getContext("2d");
   // What is transparent becomes white.
   context.fillStyle = "white";
@@ -77,8 +67,10 @@ async function decode(file) {
 
 // === It is enlarged ===
 
-function start(file, photo) {
+function start(file, bitmap) {
   const began = performance.now();
+  let photo;
+  let scale;
   if (busy) {
     stop();
   }
@@ -96,6 +88,19 @@ function start(file, photo) {
       show({ message: explain(data.error) });
     } else if (data.device) {
       scale = data.scale;
+      const pixels = bitmap.width * bitmap.height;
+      if (pixels * scale ** 2 > MAX_PIXELS) {
+        busy = false;
+        show({
+          message:
+            `${file.name} has ${megapixels(pixels)} megapixels, and this page ` +
+            `takes at most ${megapixels(MAX_PIXELS / scale ** 2)}. For larger ` +
+            "photos there is the command keras-srgan upscale.",
+        });
+        return;
+      }
+      photo = getPixels(bitmap);
+      worker.postMessage(photo);
       const where = data.device === "webgpu" ? "graphics card" : "processor";
       show({ status: `Enlarging ${file.name} on the ${where} …`, done: 0 });
     } else if (data.done) {
@@ -103,10 +108,11 @@ function start(file, photo) {
     } else if (data.large) {
       busy = false;
       const seconds = (performance.now() - began) / 1000;
-      finish(file, photo, data.large, seconds);
+      finish(file, photo, data.large, scale, seconds);
     }
   };
-  worker.postMessage(photo);
+  // First of all, by how much it enlarges.
+  worker.postMessage(null);
 }
 
 function stop() {
@@ -115,7 +121,7 @@ function stop() {
   busy = false;
 }
 
-async function finish(file, photo, large, seconds) {
+async function finish(file, photo, large, scale, seconds) {
   draw(large, $("after"));
   draw(photo, $("before"));
   $("compare").style.maxWidth = `${large.width}px`;

@@ -7,10 +7,14 @@ const WINDOW = 224;
 
 let network = null;
 
+// Takes a photo, or nothing to be told of the network.
 self.onmessage = async ({ data: photo }) => {
   try {
     network ??= await load("model.onnx");
-    self.postMessage({ scale: network.scale, device: network.device });
+    if (!photo) {
+      self.postMessage({ scale: network.scale, device: network.device });
+      return;
+    }
     const large = await upscale(photo, (done) => self.postMessage({ done }));
     self.postMessage({ large }, [large.data.buffer]);
   } catch (error) {

@@ -105,6 +105,10 @@ def load_model(
     if not name and not zipfile.is_zipfile(path):
         raise CommandError(f"{path} is not a .keras file of a model.")
     try:
+        if not name and b"keras_srgan.hub" in _read_config(path):
+            # Keras must know the class of the backbone in it.
+            import keras_srgan.hub  # noqa: F401
+
         with warnings.catch_warnings():
             # A new SRGAN has optimizers, perhaps not those of the file; to
             # enlarge photos it needs neither.
@@ -132,6 +136,11 @@ def load_model(
             f"device{f' in {precision}' if precision else ''}: {error}"
         ) from error
     return model, large.shape[0]
+
+
+def _read_config(path):
+    with zipfile.ZipFile(path) as archive:
+        return archive.read("config.json")
 
 
 def _set_precision(network, precision):
