@@ -7,9 +7,9 @@
 
 A leg is a cosine of the learning rate from its highest to nothing, and leaves
 `--out/model.keras`: both networks, the generator's weights averaged over the
-last steps. Another leg goes on from it with `--start`; from a preset only the
-generator can. A leg that was stopped goes on where it was when its command is
-run again.
+last twentieth of its steps. Another leg, with a folder of its own, goes on
+from it with `--start`; from a preset only the generator can. A leg that was
+stopped goes on where it was when its command is run again.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from keras_srgan import ImageFolder
 from keras_srgan import VGGContentLoss
 from keras_srgan import callbacks
 from keras_srgan import presets
+from keras_srgan.files import replacing
 
 # === Settings ===
 RECIPES = {
@@ -64,9 +65,10 @@ parser = argparse.ArgumentParser(
 )
 add = parser.add_argument
 add("recipe", choices=RECIPES)
-add("photos", metavar="PHOTOS", help="folder; its last files are for testing")
+add("photos", metavar="PHOTOS", help="folder; its last 5 are for testing")
+add("--limit", type=int, help="train on the first so many photos alone")
 add("--start", metavar="MODEL", help="model.keras of another leg, or a preset")
-add("--out", metavar="DIR", help="default: runs/RECIPE")
+add("--out", metavar="DIR", help="one a leg (default: runs/RECIPE)")
 add("--epochs", type=int, default=20, help="of this leg (default: 20)")
 add("--batch-size", type=int, default=8, help="default: 8")
 add("--learning-rate", type=float, help="at the start of the leg")
@@ -76,7 +78,6 @@ add("--pixel-weight", type=float)
 add("--crop-size", type=int, help="pixels of an HR crop")
 add("--crops-per-photo", type=int, help="an epoch")
 add("--warmup", type=int, default=200, help="steps (default: 200)")
-add("--average", type=float, default=0.999, help="EMA (default: 0.999)")
 add("--vgg-weights", default="imagenet", help="a file, if not downloaded")
 add("--precision", default="mixed_bfloat16", help="or float32")
 add("--seed", type=int, default=0, help="another one for another leg")
@@ -90,7 +91,7 @@ keras.config.set_dtype_policy(settings.precision)
 # === Photos ===
 files = ImageFolder(settings.photos).files
 train = ImageFolder(
-    files[:-5],
+    files[:-5][: settings.limit],
     crop_size=settings.crop_size,
     crop=settings.crop,
     crops_per_photo=settings.crops_per_photo,
@@ -101,35 +102,37 @@ train = ImageFolder(
 test = ImageFolder(files[-5:], crop_size=128, batch_size=5, shuffle=False)
 
 # === Model ===
+srgan = SRGAN()
 if settings.start in presets():
     srgan = SRGAN.from_preset(settings.start)
 elif settings.start:
-    srgan = keras.saving.load_model(settings.start)
-else:
-    srgan = SRGAN()
+    # Its weights alone: it may compute in another precision.
+    started = keras.saving.load_model(settings.start)
+    srgan.generator.set_weights(started.generator.get_weights())
+    srgan.discriminator.set_weights(started.discriminator.get_weights())
 steps = settings.epochs * len(train)
-
-
-def adam(name):
-    rate = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=settings.learning_rate / 100,
-        warmup_target=settings.learning_rate,
-        warmup_steps=settings.warmup,
-        decay_steps=steps - settings.warmup,
-    )
-    return keras.optimizers.Adam(
-        rate, use_ema=True, ema_momentum=settings.average, name=name
-    )
-
-
+warmup = min(settings.warmup, steps // 10)
+rate = keras.optimizers.schedules.CosineDecay(
+    initial_learning_rate=settings.learning_rate / 100,
+    warmup_target=settings.learning_rate,
+    warmup_steps=warmup,
+    decay_steps=steps - warmup,
+)
 content_loss = {
     "mae": keras.losses.MeanAbsoluteError,
     "mse": lambda: "mse",
     "vgg": lambda: VGGContentLoss(weights=settings.vgg_weights),
 }[settings.content_loss]()
 srgan.compile(
-    adam("generator_adam"),
-    adam("discriminator_adam"),
+    # An average starts from the first weights: over the whole of a short leg
+    # it would be made of them.
+    keras.optimizers.Adam(
+        rate,
+        use_ema=True,
+        ema_momentum=max(0, 1 - 20 / steps),
+        name="generator_adam",
+    ),
+    keras.optimizers.Adam(rate, name="discriminator_adam"),
     content_loss=content_loss,
     adversarial_weight=settings.adversarial_weight,
     pixel_weight=settings.pixel_weight,
@@ -147,7 +150,8 @@ srgan.fit(
         callbacks.BackupAndRestore(out / "backup"),
     ],
 )
-srgan.save(out / "model.keras")
+with replacing(out / "model.keras") as partial:
+    srgan.save(partial)
 score = srgan.evaluate(test, verbose=0, return_dict=True)
 print(f"averaged weights, held-out photos: PSNR {score['psnr']:.2f} dB")
 print(f"model, pictures and curves are in {out}")
