@@ -4,7 +4,6 @@ import math
 import os
 import pathlib
 import re
-import tempfile
 
 import keras
 import numpy as np
@@ -12,6 +11,7 @@ from PIL import Image
 
 from keras_srgan import pictures
 from keras_srgan.distribution import is_first
+from keras_srgan.files import make_writable
 from keras_srgan.files import replacing
 from keras_srgan.trainers import gather
 from keras_srgan.trainers import process
@@ -115,7 +115,7 @@ class TestPictures(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         if is_first():
-            _make_writable(self.directory)
+            make_writable(directory=self.directory)
         # Now rather than after the first epoch, perhaps hours later.
         for sr, hr in zip(self._upscale(), self.hr, strict=True):
             if sr.size != hr.size:
@@ -260,7 +260,7 @@ class LossCurves(keras.callbacks.Callback):
                 "`LossCurves` needs matplotlib: "
                 "`pip install keras-srgan[examples]`"
             ) from error
-        _make_writable(self.directory)
+        make_writable(directory=self.directory)
         self._rows = self._read()
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -346,7 +346,7 @@ class PeriodicCheckpoint(keras.callbacks.Callback):
         self.every = every
 
     def on_train_begin(self, logs=None):
-        _make_writable(self.directory)
+        make_writable(directory=self.directory)
         self._unsaved = None
 
     def on_epoch_end(self, epoch, logs=None):
@@ -421,7 +421,7 @@ class BestCheckpoint(keras.callbacks.Callback):
         self.mode = mode
 
     def on_train_begin(self, logs=None):
-        _make_writable(self.directory)
+        make_writable(directory=self.directory)
 
     def on_epoch_end(self, epoch, logs=None):
         if self.monitor not in (logs or {}):
@@ -600,7 +600,7 @@ class BackupAndRestore(keras.callbacks.Callback):
         self.delete_checkpoint = delete_checkpoint
 
     def on_train_begin(self, logs=None):
-        _make_writable(self.directory)
+        make_writable(directory=self.directory)
         if not self.model.built:
             raise ValueError(
                 "`BackupAndRestore` needs a model that is built: give it an "
@@ -665,17 +665,6 @@ class BackupAndRestore(keras.callbacks.Callback):
                 f"{path} is damaged or of another model. Remove it to train "
                 f"from the start. {error}"
             ) from error
-
-
-def _make_writable(directory):
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=directory).close()
-    except OSError as error:
-        raise ValueError(
-            f"`directory` must be a folder that can be written to: {error}. "
-            f"Received: directory={str(directory)!r}"
-        ) from error
 
 
 def _photos(images, name):

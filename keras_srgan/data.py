@@ -14,6 +14,8 @@ import numpy as np
 from PIL import Image
 from PIL import ImageOps
 
+from keras_srgan.files import make_writable
+
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 
 
@@ -56,7 +58,9 @@ def load_image(path: str | os.PathLike) -> np.ndarray:
             image = image.convert("RGBA")
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image)
-        return np.array(image.convert("RGB"))
+        if image.mode != "RGB":
+            image = image.convert("RGB")
+        return np.array(image)
     # On a broken file Pillow raises nearly anything, from SyntaxError to
     # struct.error, and seldom says which file it was.
     except Exception as error:
@@ -183,6 +187,8 @@ class ImageFolder(keras.utils.PyDataset):
                 '`on_error` must be "warn" or "raise". '
                 f"Received: on_error={on_error!r}"
             )
+        if cache_dir is not None:
+            make_writable(cache_dir=cache_dir)
         if isinstance(directory, (str, os.PathLike)):
             self.files = find_photos(directory)
         else:
@@ -212,7 +218,7 @@ class ImageFolder(keras.utils.PyDataset):
         self._cache = {}
         self._cache_room = cache_bytes
         self._bad = set()
-        self._bad_lock = threading.Lock()
+        self._lock = threading.Lock()
 
     def __len__(self):
         batches = len(self.files) * self.crops_per_photo / self.batch_size
@@ -222,7 +228,9 @@ class ImageFolder(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         epoch, index = self.epoch, range(len(self))[index]
-        if not self.threads:
+        in_memory = len(self._cache) + len(self._bad) == len(self.files)
+        # A worker would take longer to be told than to read.
+        if in_memory or not self.threads:
             return self._batch(epoch, index)
         ahead = self._ahead
         # Batches asked for in another order would be read ahead in vain.
@@ -255,24 +263,27 @@ class ImageFolder(keras.utils.PyDataset):
     def on_epoch_end(self):
         self.epoch += 1
 
-    def set_share(self, index: int, count: int):
+    def set_share(self, index: int, count: int, devices: int | None = None):
         """Chooses the part of each batch that is read and given out.
 
-        `SRGAN.fit` calls it where several processes train together, so that
+        `SRGAN.fit` calls it, so that where several processes train together
         each reads its own photos and all of them the batches that one would.
 
         Args:
             index: Integer. The part, from 0.
             count: Integer. How many parts there are, all of one size.
+            devices: Integer, a multiple of `count`. How many devices divide
+                all parts of a batch between them. Defaults to `count`.
 
         Raises:
-            ValueError: a batch cannot be divided into so many.
+            ValueError: a batch cannot be divided between so many devices.
         """
         sizes = [len(self._positions(i, 0, 1)) for i in (0, len(self) - 1)]
-        if any(size % count for size in sizes):
+        devices = devices or count
+        if any(size % devices for size in sizes):
             raise ValueError(
-                f"`batch_size` must be a multiple of {count}, the number of "
-                "processes that share each batch, and so must what is left "
+                f"`batch_size` must be a multiple of {devices}, the number of "
+                "devices that share each batch, and so must what is left "
                 f"for the last. Received: batch_size={self.batch_size}, "
                 f"batches of {' to '.join(map(str, sizes))} photos"
             )
@@ -379,7 +390,7 @@ class ImageFolder(keras.utils.PyDataset):
                     raise
                 self._skip(file, error)
             else:
-                return self._cut(photo, self._random(epoch, position))
+                return self._cut(photo, epoch, position)
         raise ValueError(
             f"None of the {len(self.files)} photos can be used, from "
             f"{self.files[0]} to {self.files[-1]}: see the warnings"
@@ -391,10 +402,12 @@ class ImageFolder(keras.utils.PyDataset):
             photo = self._load_from_disk(file)
         if photo is None:
             photo = load_image(file)
-            if photo.nbytes <= self._cache_room:
-                self._cache_room -= photo.nbytes
-                self._cache[file] = photo
-            elif self.cache_dir:
+            with self._lock:
+                room = photo.nbytes <= self._cache_room
+                if room and file not in self._cache:
+                    self._cache_room -= photo.nbytes
+                    self._cache[file] = photo
+            if self.cache_dir and file not in self._cache:
                 self._save_to_disk(file, photo)
         return photo
 
@@ -408,29 +421,36 @@ class ImageFolder(keras.utils.PyDataset):
     def _load_from_disk(self, file):
         try:
             return np.load(self._cached(file), mmap_mode="r")
-        except (OSError, ValueError):
+        # A file that lost its content with the power is one that ends early.
+        except (EOFError, OSError, ValueError):
             return None
 
     def _save_to_disk(self, file, photo):
         path = self._cached(file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A folder of its own: others may be at the same photo.
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            np.save(os.path.join(folder, path.name), photo)
-            os.replace(os.path.join(folder, path.name), path)
+        try:
+            # A folder of its own: others may be at the same photo.
+            with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+                np.save(os.path.join(folder, path.name), photo)
+                os.replace(os.path.join(folder, path.name), path)
+        except OSError as error:
+            # The photo is well; it will have to be decoded again.
+            self.cache_dir = None
+            warnings.warn(
+                f"`cache_dir` is not used any more: {error}", stacklevel=2
+            )
 
     def _skip(self, file, error):
-        with self._bad_lock:
+        with self._lock:
             if file in self._bad:
                 return
             self._bad.add(file)
         warnings.warn(f"{error}. Skipped.", stacklevel=2)
 
-    def _cut(self, photo, random):
+    def _cut(self, photo, epoch, position):
         size = self.crop_size
         spare = np.subtract(photo.shape[:2], size)
         if self.crop == "random":
-            top, left = random.integers(spare + 1)
+            top, left = self._random(epoch, position).integers(spare + 1)
         else:
             top, left = spare // 2
         return photo[top : top + size, left : left + size]

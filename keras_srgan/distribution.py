@@ -51,6 +51,9 @@ def is_first() -> bool:
 
 def average(logs: dict) -> dict:
     """Returns the mean of each log over all processes."""
+    _, processes = trainers.process()
+    if processes == 1:
+        return logs
     values = [float(value) for value in logs.values()]
     means = np.mean(trainers.gather(values), axis=0)
     return dict(zip(logs, means.tolist(), strict=True))

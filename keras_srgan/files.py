@@ -1,6 +1,7 @@
 import contextlib
 import os
 import pathlib
+import tempfile
 from collections.abc import Iterator
 
 
@@ -32,3 +33,31 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def make_writable(**folder: str | os.PathLike) -> None:
+    """Makes a folder, if missing, and sees that files can be written to it.
+
+    Args:
+        **folder: Its path, by the name of the argument that gave it.
+
+    Raises:
+        ValueError: if it cannot be written to; the message has the name.
+
+    Example:
+
+    ```python
+    from keras_srgan.files import make_writable
+
+    make_writable(directory="runs/faces")
+    ```
+    """
+    ((name, path),) = folder.items()
+    try:
+        os.makedirs(path, exist_ok=True)
+        tempfile.TemporaryFile(dir=path).close()
+    except OSError as error:
+        raise ValueError(
+            f"`{name}` must be a folder that can be written to: {error}. "
+            f"Received: {name}={str(path)!r}"
+        ) from error

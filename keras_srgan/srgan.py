@@ -21,6 +21,7 @@ from keras_srgan.losses import discriminator_loss
 from keras_srgan.metrics import PSNR
 from keras_srgan.optimizers import PlayersOptimizer
 from keras_srgan.trainers import Trainer
+from keras_srgan.trainers import devices
 from keras_srgan.trainers import process
 
 
@@ -405,7 +406,8 @@ class SRGAN(Trainer, keras.Model):
 
         Raises:
             ValueError: if the data are not images of the right shapes, dtype
-                and range.
+                and range, or their batches cannot be divided evenly between
+                the devices.
             FloatingPointError: if a loss becomes NaN or infinite, before any
                 callback has saved what came of it.
         """
@@ -426,7 +428,9 @@ class SRGAN(Trainer, keras.Model):
             StopOnNonFinite(),
         ]
         if hasattr(x, "set_share"):
-            x.set_share(*process())
+            x.set_share(*process(), devices())
+        elif isinstance(x, np.ndarray):
+            _check_batches(len(x), kwargs.get("batch_size") or 32)
         if hasattr(x, "set_epoch"):
             # Such a dataset shuffles itself, by epoch: a resumed run sees the
             # batches that the run it goes on from would have seen.
@@ -440,7 +444,11 @@ class SRGAN(Trainer, keras.Model):
             # Keras warns of each stream that it cannot shuffle it.
             dataset = isinstance(x, keras.utils.PyDataset)
             kwargs.setdefault("shuffle", dataset)
-        return super().fit(x, y, callbacks=own + callbacks, **kwargs)
+        try:
+            return super().fit(x, y, callbacks=own + callbacks, **kwargs)
+        finally:
+            if hasattr(x, "set_share"):
+                x.set_share(0, 1)
 
     def evaluate(self, x=None, y=None, **kwargs):
         """Return losses and metrics on photos; see `keras.Model.evaluate`.
@@ -527,3 +535,12 @@ def _check_arrays(**arguments):
             if isinstance(images, np.ndarray):
                 check_images(images, name)
                 check_range(images, name)
+
+
+def _check_batches(count, batch_size):
+    if batch_size % devices() or count % batch_size % devices():
+        raise ValueError(
+            f"`batch_size` must be a multiple of {devices()}, the number of "
+            "devices that share each batch, and so must what is left for the "
+            f"last. Received: batch_size={batch_size} for {count} photos"
+        )

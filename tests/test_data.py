@@ -723,6 +723,28 @@ def test_photos_without_room_in_memory_are_kept_on_disk(tmp_path, reads):
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".npy"]
 
 
+def test_a_cache_that_fails_loses_no_photo(tmp_path, monkeypatch):
+    files = save_maps(tmp_path, 3)
+    with pytest.raises(ValueError, match="`cache_dir` must be a folder that"):
+        ImageFolder(files, 16, cache_dir=files[0])
+    settings = {"cache_bytes": 0, "shuffle": False, "workers": 0}
+    expected = ImageFolder(files, 16, **settings)[0]
+    folder = tmp_path / "cache"
+    photos = ImageFolder(files, 16, cache_dir=folder, **settings)
+    photos[0]
+    # What a machine that lost its power can leave.
+    next(folder.iterdir()).write_bytes(b"")
+    np.testing.assert_array_equal(photos[0], expected)
+
+    def no_room(*arguments):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "save", no_room)
+    photos = ImageFolder(files, 16, cache_dir=tmp_path / "full", **settings)
+    with pytest.warns(UserWarning, match="not used any more: No space left"):
+        np.testing.assert_array_equal(photos[0], expected)
+
+
 def test_a_photo_that_has_changed_is_read_again(tmp_path):
     (file,) = save_maps(tmp_path, 1)
 

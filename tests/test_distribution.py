@@ -179,3 +179,39 @@ def test_batches_that_cannot_be_shared(photos):
         ImageFolder(photos, 32, batch_size=8).set_share(0, 3)
     with pytest.raises(ValueError, match="batches of 12 to 8 photos"):
         ImageFolder(photos, 32, batch_size=12, shuffle=False).set_share(0, 3)
+    with pytest.raises(ValueError, match="multiple of 4.*batch_size=6"):
+        ImageFolder(photos, 32, batch_size=6).set_share(0, 1, devices=4)
+
+
+@pytest.mark.parametrize("count, batch_size", [(12, 6), (10, 8)])
+def test_arrays_that_devices_cannot_share(
+    make_srgan, monkeypatch, count, batch_size
+):
+    monkeypatch.setattr("keras_srgan.srgan.devices", lambda: 4)
+    hr = np.zeros((count, 32, 32, 3), "uint8")
+    with pytest.raises(ValueError, match=f"multiple of 4.*={batch_size} for"):
+        make_srgan().fit(hr, batch_size=batch_size, verbose=0)
+
+
+def test_a_dataset_is_whole_again_after_training(make_srgan, photos):
+    dataset = ImageFolder(photos, 32, batch_size=8)
+    dataset.set_share(1, 2)
+    make_srgan().fit(dataset, steps_per_epoch=1, verbose=0)
+    assert len(dataset[0]) == 8
+
+
+@backend("torch")
+def test_what_is_broadcast_is_contiguous(make_srgan, monkeypatch):
+    """NCCL asks for it, and gloo, which other tests have, does not."""
+    from keras_srgan.trainers import torch as trainer
+
+    sent = []
+    monkeypatch.setattr(trainer.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(
+        trainer.distributed,
+        "broadcast",
+        lambda tensor, src: sent.append(tensor),
+    )
+    make_srgan().make_train_function()
+    assert len(sent) > 50
+    assert all(tensor.is_contiguous() for tensor in sent)

@@ -7,6 +7,7 @@ devices:
 
 - `distribute()` sets up all devices that there are, and other processes;
 - `process()` returns the index of this process and how many there are;
+- `devices()` returns how many devices share each batch, in all processes;
 - `share()` returns, within a step, which part of a batch it sees: its index
   and how many there are;
 - `gather(values)` returns the numbers of all processes, a row a process;
@@ -30,5 +31,6 @@ match keras.backend.backend():
 Trainer = trainer.Trainer
 distribute = trainer.distribute
 process = trainer.process
+devices = trainer.devices
 share = trainer.share
 gather = trainer.gather

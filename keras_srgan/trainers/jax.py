@@ -144,6 +144,11 @@ def process():
     return jax.process_index(), jax.process_count()
 
 
+def devices():
+    distribution = keras.distribution.distribution()
+    return 1 if distribution is None else distribution.device_mesh.devices.size
+
+
 def share():
     # A step sees the whole batch, wherever its parts are.
     return 0, 1

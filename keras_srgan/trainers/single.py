@@ -13,6 +13,10 @@ def process():
     return 0, 1
 
 
+def devices():
+    return 1
+
+
 def share():
     return 0, 1
 

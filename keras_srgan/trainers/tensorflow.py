@@ -9,7 +9,7 @@ class Trainer:
 
     @property
     def replicas(self):
-        return tf.distribute.get_strategy().num_replicas_in_sync
+        return devices()
 
     def train_step(self, data):
         with tf.GradientTape(persistent=True) as tape:
@@ -64,6 +64,10 @@ def distribute():
         names = [device.name for device in devices]
         strategy = tf.distribute.MirroredStrategy(names)
         tf.distribute.experimental_set_strategy(strategy)
+
+
+def devices():
+    return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def share():

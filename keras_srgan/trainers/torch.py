@@ -32,7 +32,11 @@ class Trainer:
         super().make_train_function(force)
         if distributed.is_initialized():
             for variable in self.variables + self.optimizer.variables:
-                distributed.broadcast(variable.value.detach(), src=0)
+                value = variable.value.detach()
+                # NCCL takes no tensor whose memory is in another order.
+                same = value.contiguous()
+                distributed.broadcast(same, src=0)
+                value.copy_(same)
 
 
 def _mean(gradients):
@@ -65,6 +69,11 @@ def process():
     if not distributed.is_initialized():
         return 0, 1
     return distributed.get_rank(), distributed.get_world_size()
+
+
+def devices():
+    _, count = process()
+    return count
 
 
 # Of a batch, a step sees what its process has read.
