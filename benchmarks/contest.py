@@ -6,11 +6,13 @@ in every round, so that what else the machine does falls on all alike.
 """
 
 import json
+import math
 import os
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 from rich.console import Console
@@ -36,11 +38,13 @@ class Contender:
         self.seconds = []
 
     def start(self):
+        # A pipe that nobody reads would stop a process that says much.
+        self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [sys.executable, sys.argv[0], *self.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self.errors,
             text=True,
             env=self.environment,
         )
@@ -53,9 +57,13 @@ class Contender:
         return None
 
     def turn(self):
+        """Have a turn; return whether it came to an end."""
         self.process.stdin.write("turn\n")
         self.process.stdin.flush()
-        self.seconds.append(self.receive()["seconds"])
+        message = self.receive()
+        if message:
+            self.seconds.append(message["seconds"])
+        return message is not None
 
     def stop(self):
         """End the process; return the most memory it used, in bytes."""
@@ -64,8 +72,12 @@ class Contender:
 
     def why(self):
         """Return the last line of what went wrong."""
-        lines = self.process.stderr.read().strip().splitlines()
-        return lines[-1] if lines else "it ended without a word"
+        self.process.wait()
+        self.errors.seek(0)
+        lines = self.errors.read().strip().splitlines()
+        if lines:
+            return lines[-1]
+        return f"it ended without a word, with status {self.process.returncode}"
 
 
 def serve(turn):
@@ -92,12 +104,14 @@ def serve(turn):
 
 def _peak_bytes():
     """Return the most memory used: the GPU's, or else the process's."""
-    torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
+    torch, jax, tf = map(sys.modules.get, ("torch", "jax", "tensorflow"))
     if torch and torch.cuda.is_available():
         if peak := torch.cuda.max_memory_allocated():
             return peak
     if jax and (memory := jax.devices()[0].memory_stats()):
         return memory["peak_bytes_in_use"]
+    if tf and tf.config.list_physical_devices("GPU"):
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
     # Linux counts in kilobytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
@@ -114,7 +128,7 @@ def run(contenders, rounds):
         A list of dicts, one a contender: `name`, `first` (seconds of its
         first turn, compilation included), `seconds` (of all other turns),
         `median`, `ratio` (the median of its turns over the peer's of the same
-        rounds) and `peak_bytes`.
+        rounds, NaN if it had none) and `peak_bytes`.
     """
     console = Console(stderr=True)
     ready = []
@@ -129,10 +143,13 @@ def run(contenders, rounds):
             contender.first = message["seconds"]
             ready.append(contender)
     for number in range(rounds):
-        for contender in ready:
+        for contender in list(ready):
             status = f"round {number + 1} of {rounds}: {contender.name}"
             with console.status(status):
-                contender.turn()
+                done = contender.turn()
+            if not done:
+                console.print(f"{contender.name} gave up: {contender.why()}")
+                ready.remove(contender)
     peer = contenders[-1]
     results = []
     for contender in ready:
@@ -148,7 +165,7 @@ def run(contenders, rounds):
                 "first": contender.first,
                 "seconds": contender.seconds,
                 "median": statistics.median(contender.seconds),
-                "ratio": statistics.median(ratios) if ratios else None,
+                "ratio": statistics.median(ratios) if ratios else math.nan,
                 "peak_bytes": contender.stop(),
             }
         )

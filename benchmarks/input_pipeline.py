@@ -34,8 +34,8 @@ CONTENDERS = {
     "ImageFolder, no workers": ("cached", 0),
     "ImageFolder, no cache": ("uncached", 2),
     "ImageFolder, no cache, no workers": ("uncached", 0),
-    "DataLoader, 2 workers": ("peer", 2),
     "DataLoader, no workers": ("peer", 0),
+    "DataLoader, 2 workers": ("peer", 2),
 }
 
 
@@ -47,6 +47,7 @@ def serve_ours(settings):
         crop_size=settings.crop_size,
         crop=settings.crop,
         batch_size=settings.batch_size,
+        shuffle=False,
         workers=settings.workers,
         cache_bytes=2**32 if settings.turns_of == "cached" else 0,
     )
@@ -87,8 +88,6 @@ def serve_peer(settings):
     loader = torch.utils.data.DataLoader(
         Photos(),
         batch_size=settings.batch_size,
-        shuffle=True,
-        drop_last=True,
         num_workers=settings.workers,
         persistent_workers=settings.workers > 0,
     )
@@ -134,15 +133,23 @@ def compare(settings):
         )
         for name, (kind, workers) in CONTENDERS.items()
     ]
-    count = len(files(settings)) // settings.batch_size * settings.batch_size
+    count = len(files(settings))
     show(
         f"{count} crops of {settings.crop_size} an epoch, {settings.crop}",
-        ["", "images/s, first epoch", "later epochs", "time over the last's"],
+        [
+            "",
+            "images/s, first epoch",
+            "later",
+            "spread",
+            "time over the last's",
+        ],
         [
             [
                 result["name"],
                 f"{count / result['first']:.0f}",
                 f"{count / result['median']:.0f}",
+                f"{count / max(result['seconds']):.0f}-"
+                f"{count / min(result['seconds']):.0f}",
                 f"{result['ratio']:.2f}",
             ]
             for result in run(contenders, settings.rounds)

@@ -105,6 +105,7 @@ class SRGAN:
         layout = (
             torch.channels_last if channels_last else torch.contiguous_format
         )
+        torch.backends.cudnn.benchmark = True
         self.device = device
         self.dtype = dtype
         self.layout = layout

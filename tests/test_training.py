@@ -1,3 +1,5 @@
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -276,6 +278,29 @@ def test_steps_per_execution(make_srgan, photos):
         srgan.fit(photos, batch_size=2, verbose=0, shuffle=False)
     for a, b in zip(weights(one), weights(two), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="tf.data is TensorFlow's"
+)
+def test_an_epoch_ends_when_its_last_step_does(make_srgan, photos):
+    """After 1.5 s of work, tf.data's tuner would sleep for another second."""
+    ends = []
+
+    class Work(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            end = time.perf_counter() + 0.75
+            while time.perf_counter() < end:
+                np.ones((500, 500)) @ np.ones((500, 500))
+            ends.append(time.perf_counter())
+
+    srgan = make_srgan()
+    waits = []
+    # It does not always sleep.
+    for _ in range(5):
+        srgan.fit(photos, batch_size=4, verbose=0, callbacks=[Work()])
+        waits.append(time.perf_counter() - ends[-1])
+    assert max(waits) < 0.5
 
 
 def test_run_eagerly(make_srgan, photos):

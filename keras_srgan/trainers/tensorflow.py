@@ -37,10 +37,35 @@ class Trainer:
         # Keras puts together what the replicas return.
         return outputs[: tf.where(index == 0, tf.shape(outputs)[0], 0)]
 
+    @property
+    def distribute_strategy(self):
+        return _Untuned(super().distribute_strategy)
+
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         # Keras builds a model on a batch, and fails where that cannot be
         # divided evenly. This one is built.
         pass
+
+
+class _Untuned:
+    """A strategy that reads datasets without tuning the reading of them.
+
+    The tuner of tf.data sleeps longer and longer, up to a minute, and as an
+    epoch ends TensorFlow waits for it to wake up.
+    """
+
+    def __init__(self, strategy):
+        self._strategy = strategy
+
+    def __getattr__(self, name):
+        return getattr(self._strategy, name)
+
+    def experimental_distribute_dataset(self, dataset):
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return self._strategy.experimental_distribute_dataset(
+            dataset.with_options(options)
+        )
 
 
 def _whole_batch(data):
