@@ -19,7 +19,7 @@ from contest import run
 from contest import serve
 from contest import show
 
-SIZES = {"batch": [1, 2, 4, 8, 16, 32, 64], "crop": [64, 96, 128, 192, 256]}
+SIZES = {"batch": [1, 4, 16, 64], "crop": [64, 128, 256]}
 
 parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
