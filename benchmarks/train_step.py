@@ -115,8 +115,8 @@ def measure_peak(settings):
     return 2 * side**3 / min(times)
 
 
-def hold(settings, extra=()):
-    """Hold one contest; return its results, the peer's last."""
+def hold(settings, peers=()):
+    """Hold one contest, of ours and of peers; return its results."""
     arguments = [
         f"--{name.replace('_', '-')}={getattr(settings, name)}"
         for name in ("batch_size", "crop_size", "precision", "steps")
@@ -129,7 +129,7 @@ def hold(settings, extra=()):
         )
         for backend in settings.backends
     ]
-    for kind in (*extra, "peer"):
+    for kind in peers:
         contenders.append(
             Contender(f"PyTorch, {kind}", [*arguments, f"--turns-of={kind}"])
         )
@@ -140,10 +140,10 @@ def compare(settings):
     import torch
 
     gpu = torch.cuda.is_available()
-    extra = ["channels last"]
+    peers = ["channels last", "peer"]
     if gpu:
-        extra += ["compiled", "compiled, channels last"]
-    results = hold(settings, extra)
+        peers = ["compiled", "compiled, channels last", *peers]
+    results = hold(settings, peers)
     flops = count_flops(settings)
     peak = measure_peak(settings)
     images = settings.steps * settings.batch_size
