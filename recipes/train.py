@@ -140,6 +140,8 @@ srgan.compile(
 )
 
 # === Training ===
+if (out / "backup").exists():
+    print(f"going on with the leg that was stopped in {out}")
 srgan.fit(
     train,
     epochs=settings.epochs,
