@@ -1,0 +1,51 @@
+"""Blend a trained GAN with the network that it was started from.
+
+    python recipes/blend.py srresnet_x4 runs/srgan_x4/model.keras \
+        --share 0.7 --out runs/blend/model.keras
+
+Weights in between give photos in between: much of what a short GAN stage adds
+is noise of its last steps, which that averages away. The result is an SRGAN
+with a new discriminator, to be packed or trained on.
+
+Source: Wang et al., "ESRGAN: Enhanced Super-Resolution Generative Adversarial
+Networks" (2018), section 3.4, https://arxiv.org/abs/1809.00219
+"""
+
+import argparse
+import pathlib
+
+from keras_srgan import SRGAN
+from keras_srgan.commands.common import load_model
+from keras_srgan.files import replacing
+
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+add = parser.add_argument
+add("start", metavar="MODEL", help="a preset, or a .keras file")
+add("gan", metavar="MODEL", help="likewise, of the same architecture")
+add("--share", type=float, default=0.5, help="of the GAN (default: 0.5)")
+add("--out", required=True, metavar="FILE", help="ends in .keras")
+settings = parser.parse_args()
+out = pathlib.Path(settings.out)
+
+
+def generator(name):
+    model, _ = load_model(name)
+    return getattr(model, "generator", model)
+
+
+start, gan = generator(settings.start), generator(settings.gan)
+blend = type(gan).from_config({**gan.get_config(), "dtype": "float32"})
+blend.set_weights(
+    [
+        (1 - settings.share) * one + settings.share * other
+        for one, other in zip(
+            start.get_weights(), gan.get_weights(), strict=True
+        )
+    ]
+)
+out.parent.mkdir(parents=True, exist_ok=True)
+with replacing(out) as partial:
+    SRGAN(blend).save(partial)
+print(out)
