@@ -24,7 +24,7 @@ parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
 add = parser.add_argument
-add("photos", metavar="PHOTOS", help="folder; its last 8 files are for testing")
+add("photos", metavar="PHOTOS", help="folder; its last 5 files are for testing")
 add("--vgg-weights", default="imagenet", help="a file, if not downloaded")
 add("--steps", type=int, default=200, help="default: 200")
 add("--batch-size", type=int, default=4, help="default: 4")
@@ -40,7 +40,7 @@ train, test = ImageFolder(
     batch_size=settings.batch_size,
     crop="random",
     seed=1,
-).split(8)
+).split(5)
 content_loss = VGGContentLoss(weights=settings.vgg_weights, vgg_dtype="float32")
 
 

@@ -26,7 +26,7 @@ from keras_srgan.preset import FOLDER
 from keras_srgan.preset import WEIGHTS
 
 DESCRIPTIONS = {
-    "srgan_x4": "photos: sharp, with textures that may be invented",
+    "srgan_x4": "photos: alike to the eye, with details that may be invented",
     "srgan_x4_faces": "small faces, cropped and upright",
     "srresnet_x4": "fidelity: nearest to the truth, but smooth",
 }
