@@ -156,7 +156,7 @@ class Generator(keras.Model):
 
         Args:
             preset: Name of one that ships with the package, see `presets`: to
-                enlarge photos `"srgan_x4"` (pleasing) or `"srresnet_x4"` (true);
+                enlarge photos `"srgan_x4"` (nice) or `"srresnet_x4"` (true);
                 or the path of a folder that `recipes/pack.py` wrote.
             dtype: As above. Weights are stored in half precision, and loaded
                 in the variables' dtype of the policy: mostly float32.
