@@ -26,6 +26,9 @@ class Augmentation(layers.Layer):
             multiplied by a factor within this of 1. Defaults to `0.05`.
         seed: Integer, for repeatable draws. Defaults to `None`: drawn from
             the global seed.
+        turn: Boolean. Whether photos are also turned by a random multiple of
+            90 degrees: with `flip`, all eight symmetries of a square. Needs
+            square photos. Defaults to `False`.
 
     Input and output shape:
         `(batch, height, width, 3)`, RGB in [0, 255]; the output is float32.
@@ -49,6 +52,7 @@ class Augmentation(layers.Layer):
         brightness=0.05,
         contrast=0.05,
         seed=None,
+        turn=False,
         dtype="float32",
         **kwargs,
     ):
@@ -62,6 +66,7 @@ class Augmentation(layers.Layer):
                     f"Received: {name}={value!r}"
                 )
         self.flip = flip
+        self.turn = turn
         self.saturation = saturation
         self.hue = hue
         self.brightness = brightness
@@ -88,6 +93,18 @@ class Augmentation(layers.Layer):
         if self.flip:
             mirrored = ops.flip(images, axis=2)
             images = ops.where(draw(0.0, 1.0) < 0.5, mirrored, images)
+        if self.turn:
+            _, height, width, _ = images.shape
+            if height != width:
+                raise ValueError(
+                    "Photos must be square with `turn=True`. "
+                    f"Received: shape={tuple(images.shape)}"
+                )
+            # A half turn and a transposition make the quarter turns.
+            turned = ops.flip(images, axis=(1, 2))
+            images = ops.where(draw(0.0, 1.0) < 0.5, turned, images)
+            turned = ops.flip(ops.transpose(images, (0, 2, 1, 3)), axis=2)
+            images = ops.where(draw(0.0, 1.0) < 0.5, turned, images)
         if self.saturation or self.hue:
             hsv = ops.image.rgb_to_hsv(
                 images / 255, data_format="channels_last"
@@ -116,6 +133,7 @@ class Augmentation(layers.Layer):
         return {
             **super().get_config(),
             "flip": self.flip,
+            "turn": self.turn,
             "saturation": self.saturation,
             "hue": self.hue,
             "brightness": self.brightness,

@@ -185,6 +185,33 @@ class PixelShuffle(layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
+class LevelClipping(layers.Layer):
+    """Clips levels to [0, 255], except in training.
+
+    In training, levels outside that range keep their gradient.
+
+    Input and output shape: any.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_srgan.layers import LevelClipping
+
+    levels = np.array([-3.0, 128.0, 260.0])
+    LevelClipping()(levels)  # [0, 128, 255]
+    LevelClipping()(levels, training=True)  # [-3, 128, 260]
+    ```
+    """
+
+    def call(self, inputs, training=None):
+        return inputs if training else ops.clip(inputs, 0, 255)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_srgan")
 class ResidualBlock(layers.Layer):
     """Two 3x3 convolutions with a PReLU between, added to their input.
 

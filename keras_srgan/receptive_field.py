@@ -5,6 +5,7 @@ from fractions import Fraction
 import keras
 from keras import layers
 
+from keras_srgan.layers import LevelClipping
 from keras_srgan.layers import PixelShuffle
 from keras_srgan.layers import ResidualBlock
 
@@ -20,6 +21,7 @@ POINTWISE = (
     layers.ELU,
     layers.Identity,
     layers.LeakyReLU,
+    LevelClipping,
     layers.Multiply,
     layers.PReLU,
     layers.ReLU,
