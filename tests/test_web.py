@@ -253,7 +253,7 @@ def test_page_on_a_graphics_card(browser, site, generator, photo):
         if not page.evaluate("navigator.gpu?.requestAdapter().then(Boolean)"):
             pytest.skip("WEBGPU NOT TESTED: this Chromium has none")
         page.set_input_files("#file", make_photo(photo, 40, 30))
-        page.wait_for_selector("text=graphics card")
+        page.wait_for_selector("text=on the GPU")
         page.wait_for_selector("text=40 × 30 → 160 × 120", timeout=60_000)
         assert_same(download(page)[1], generator, photo)
 
@@ -267,8 +267,8 @@ def test_page_says_what_is_wrong(page, site, kind, tmp_path):
     text = page.inner_text("#message")
     words = {
         "text": "notes.txt is not a photo.",
-        "corrupt": "cut.png cannot be read. It is damaged",
-        "huge": "huge.png has 24.0 megapixels, and this page takes at most 4.0",
+        "corrupt": "Cannot read cut.png. It is damaged",
+        "huge": "huge.png has 24.0 megapixels. This page accepts at most 4.0",
     }
     assert words[kind] in text
     assert page.is_hidden("#work") and page.is_hidden("#result")
@@ -285,10 +285,10 @@ def test_largest_photo_of_another_scale(page, site, tmp_path):
         page.goto(address)
         Image.new("RGB", (4100, 4000)).save(tmp_path / "huge.png")
         page.set_input_files("#file", tmp_path / "huge.png")
-        page.wait_for_selector("text=takes at most 16.0")
+        page.wait_for_selector("text=accepts at most 16.0")
         Image.new("RGB", (3000, 3000)).save(tmp_path / "large.png")
         page.set_input_files("#file", tmp_path / "large.png")
-        page.wait_for_selector("text=Enlarging large.png")
+        page.wait_for_selector("text=Upscaling large.png")
 
 
 def test_work_can_be_stopped(page, site, photo):
