@@ -1,9 +1,7 @@
-import itertools
 import math
 import os
 import weakref
 from collections.abc import Callable
-from typing import NamedTuple
 from typing import TypeVar
 
 import keras
@@ -14,6 +12,8 @@ from keras_srgan.checks import check_range
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import upright
 from keras_srgan.receptive_field import split
+from keras_srgan.tiling import fill_tiles
+from keras_srgan.tiling import scale_progress
 
 # Bytes that a network may need for one tile at a time, at most.
 MEMORY = 2**30
@@ -176,7 +176,7 @@ class _Stage:
         target = np.empty(
             (height * self.scale, width * self.scale, 3), "float32"
         )
-        _fill(
+        fill_tiles(
             target,
             output,
             self.next,
@@ -217,64 +217,6 @@ def _get_memory():
     return min(memory // 16, MEMORY)
 
 
-# === Tiles ===
-
-
-class _Span(NamedTuple):
-    window: slice  # What the network sees of the input
-    kept: slice  # What comes of it that is kept, of the input
-    inner: slice  # The same, of the window
-
-
-def _get_spans(length, tile_size, halo):
-    """Cover a side of a photo with windows of one length.
-
-    An end of a window is either the photo's end, so that the network pads
-    there what it would pad of the whole photo, or at least a halo away from
-    what is kept.
-    """
-    count = max(1, math.ceil((length - 2 * halo) / tile_size))
-    window = length
-    if count > 1:
-        window = 2 * halo + math.ceil((length - 2 * halo) / count)
-    starts = [(length - window) * i // max(1, count - 1) for i in range(count)]
-    edges = [0, *(start + halo for start in starts[1:]), length]
-    return [
-        _Span(
-            slice(start, start + window),
-            slice(low, high),
-            slice(low - start, high - start),
-        )
-        for start, low, high in zip(starts, edges, edges[1:], strict=False)
-    ]
-
-
-def _fill(target, image, predict, tile_size, halo, progress):
-    """Put the enlarged `image` into `target`, tile by tile."""
-    scale = target.shape[0] // image.shape[0]
-    tiles = list(
-        itertools.product(
-            _get_spans(image.shape[0], tile_size, halo),
-            _get_spans(image.shape[1], tile_size, halo),
-        )
-    )
-    for i, (rows, columns) in enumerate(tiles):
-        output = predict(
-            image[rows.window, columns.window], _step(progress, i, len(tiles))
-        )
-        target[_times(rows.kept, scale), _times(columns.kept, scale)] = output[
-            _times(rows.inner, scale), _times(columns.inner, scale)
-        ]
-
-
-def _times(span, scale):
-    return slice(span.start * scale, span.stop * scale)
-
-
-def _step(progress, i, count):
-    return lambda fraction: progress((i + fraction) / count)
-
-
 # === Pixels ===
 
 
@@ -307,7 +249,7 @@ def _enlarge(network, pixels, tile_size, size, ensemble, progress):
             rgb = rgb @ LUMA[:, None]
         return _quantize(rgb * np.float32(_white(dtype) / 255), dtype)
 
-    _fill(target, visible, predict, tile_size, network.halo, progress)
+    fill_tiles(target, visible, predict, tile_size, network.halo, progress)
     if target.shape[:2] != result.shape[:2]:
         for i in range(colors):
             result[..., i] = _resize(target[..., i], size, dtype)
@@ -318,7 +260,9 @@ def _average_turns(network, rgb, progress):
     total = 0
     for i in range(8):
         turned = np.rot90(rgb[:, ::-1] if i < 4 else rgb, i)
-        output = network(np.ascontiguousarray(turned), _step(progress, i, 8))
+        output = network(
+            np.ascontiguousarray(turned), scale_progress(progress, i, 8)
+        )
         output = np.rot90(output, -i)
         total += output[:, ::-1] if i < 4 else output
     return total / 8
