@@ -2,7 +2,6 @@ import csv
 import io
 import os
 import pathlib
-import re
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,13 +11,12 @@ import numpy as np
 from PIL import Image
 
 from keras_srgan import pictures
-from keras_srgan.data import ImageFolder
-from keras_srgan.data import load_image
-from keras_srgan.degradation import Degradation
 from keras_srgan.files import replacing
+from keras_srgan.matching import Files
+from keras_srgan.matching import MatchedPhotos
 from keras_srgan.metrics import psnr
 from keras_srgan.metrics import ssim
-from keras_srgan.upscaling import upscale
+from keras_srgan.upscaling import Upscaler
 
 # Headings and formats of table columns. Others have their name and ".4f".
 HEADINGS = {
@@ -42,11 +40,6 @@ FORMATS = {
     "niqe": ".2f",
 }
 
-# The part of an HR photo's name that other images of the same subject do not
-# share: img_001_SRF_4_HR.png, img_001_SRF_4_LR.png.
-HR_SUFFIX = re.compile(r"([_-]SRF[_-]\d+)?([_-](HR|GT))?$", re.IGNORECASE)
-
-Files = str | os.PathLike | Sequence[str | os.PathLike]
 Metric = Callable[[np.ndarray, np.ndarray], float | dict[str, float]]
 Row = dict[str, str | float]
 
@@ -91,7 +84,7 @@ def pixel_metrics(channel: str = "y") -> dict[str, Metric]:
 
 
 def evaluate_images(
-    systems: Mapping[str, keras.Model | str | os.PathLike],
+    systems: Mapping[str, keras.Model | Upscaler | str | os.PathLike],
     hr: Files,
     lr: Files | None = None,
     *,
@@ -112,9 +105,9 @@ def evaluate_images(
     to `baby.png`, and `img_001_SRF_4_LR.png` to `img_001_SRF_4_HR.png`.
 
     Args:
-        systems: Dict of title to a system: a model that `upscale` takes,
-            `"bicubic"`, or the path of a folder with the images that another
-            system made from the LR images.
+        systems: Dict of title to a system: an `Upscaler`, a model that it
+            takes, `"bicubic"`, or the path of a folder with the images that
+            another system made from the LR images.
         hr: Path of the folder of HR photos, or a list of files.
         lr: The same for their LR images. Defaults to `None`: `Degradation`
             makes them, the bicubic that training uses.
@@ -155,7 +148,7 @@ def evaluate_images(
     ```
     """
     if not systems or not all(
-        isinstance(system, keras.Model | str | os.PathLike)
+        isinstance(system, keras.Model | Upscaler | str | os.PathLike)
         for system in systems.values()
     ):
         raise ValueError(
@@ -165,14 +158,14 @@ def evaluate_images(
     enlarge = {
         title: _enlarger(system, title, scale)
         for title, system in systems.items()
-        if system == "bicubic" or isinstance(system, keras.Model)
+        if system == "bicubic" or isinstance(system, keras.Model | Upscaler)
     }
     folders = {
         title: system
         for title, system in systems.items()
         if title not in enlarge
     }
-    photos = _Photos(hr, lr, folders, scale)
+    photos = MatchedPhotos(hr, lr, folders, scale)
     shave = scale if shave is None else shave
     if not isinstance(shave, int) or shave < 0:
         raise ValueError(
@@ -197,7 +190,12 @@ def evaluate_images(
                 progress((len(rows) + fraction) / total)
 
             if title in enlarge:
-                images[title] = enlarge[title](lr_image, step)
+                try:
+                    images[title] = enlarge[title](lr_image, step)
+                except FloatingPointError as error:
+                    raise FloatingPointError(
+                        f"{title}, {photos.hr[name]}: {error}"
+                    ) from error
             row = {"image": name, "system": title}
             for metric, measure in metrics.items():
                 try:
@@ -334,94 +332,7 @@ def difference_sheet(
     )
 
 
-# === Files ===
-
-
-class _Photos:
-    """The HR photos, and the files that belong to each."""
-
-    def __init__(self, hr, lr, folders, scale):
-        self.scale = scale
-        self.degradation = Degradation(scale)
-        self.hr = {}
-        for file in _files(hr):
-            name = HR_SUFFIX.sub("", file.stem)
-            if name in self.hr:
-                raise ValueError(
-                    f"Two HR photos are named {name!r}: {self.hr[name]} and "
-                    f"{file}. Received: hr={str(hr)!r}"
-                )
-            self.hr[name] = file
-        self.names = list(self.hr)
-        self.lr = None if lr is None else self._match("LR", lr)
-        self.outputs = {
-            title: self._match(title, folder)
-            for title, folder in folders.items()
-        }
-
-    def load(self, name):
-        """Returns the HR photo, its LR image, if any, and systems' images."""
-        hr = load_image(self.hr[name])
-        height, width = (side // self.scale for side in hr.shape[:2])
-        hr = hr[: height * self.scale, : width * self.scale]
-        if not hr.size:
-            raise ValueError(
-                f"The HR photo {self.hr[name]} is smaller than `scale`. "
-                f"Received: scale={self.scale}"
-            )
-        lr = None
-        if self.lr:
-            lr = self._load(self.lr[name], name, (height, width))
-        return (
-            hr,
-            lr,
-            {
-                title: self._load(files[name], name, hr.shape[:2])
-                for title, files in self.outputs.items()
-            },
-        )
-
-    def degrade(self, hr):
-        lr = self.degradation(hr[None])
-        return keras.ops.convert_to_numpy(lr)[0].astype("uint8")
-
-    def _load(self, file, name, shape):
-        image = load_image(file)
-        if image.shape[:2] != shape:
-            raise ValueError(
-                f"The image {file} must be {shape[1]}x{shape[0]} pixels to fit "
-                f"{self.hr[name]}, whose sides are cut to multiples of "
-                f"`scale`={self.scale}. "
-                f"Received: {image.shape[1]}x{image.shape[0]} pixels"
-            )
-        return image
-
-    def _match(self, title, images):
-        """Returns the file that belongs to each HR photo."""
-        # Longest first: img_1_2_SR.png belongs to img_1_2, not to img_1.
-        names = sorted(self.names, key=len, reverse=True)
-        pattern = re.compile(
-            rf"({'|'.join(map(re.escape, names))})(x\d|[^a-zA-Z0-9]|$)"
-        )
-        files = {name: [] for name in self.names}
-        for file in _files(images):
-            match = pattern.match(file.stem)
-            if match:
-                files[match[1]].append(file)
-        for name, found in files.items():
-            exact = [file for file in found if file.stem == name]
-            if len(exact or found) != 1:
-                raise ValueError(
-                    f"There must be one {title} image of {self.hr[name]}. "
-                    f"Received: {', '.join(map(str, found)) or 'none'} in "
-                    f"{str(images)!r}"
-                )
-            files[name] = (exact or found)[0]
-        return files
-
-
-def _files(files):
-    return ImageFolder(files, workers=0).files
+# === Text ===
 
 
 def _markdown(rows):
@@ -449,15 +360,10 @@ def _enlarger(system, title, scale):
                 Image.Resampling.BICUBIC,
             )
         )
-
-    def enlarge(lr, progress):
-        image = upscale(system, lr, progress=progress)
-        if image.shape[0] != scale * lr.shape[0]:
-            raise ValueError(
-                f"The model {title!r} enlarges "
-                f"{image.shape[0] // lr.shape[0]} times. "
-                f"Received: scale={scale}"
-            )
-        return image
-
-    return enlarge
+    upscaler = system if isinstance(system, Upscaler) else Upscaler(system)
+    if upscaler.scale != scale:
+        raise ValueError(
+            f"The scale of the model {title!r} is {upscaler.scale}. "
+            f"Received: scale={scale}"
+        )
+    return lambda lr, progress: upscaler(lr, progress=progress)

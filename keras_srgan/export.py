@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_srgan.generator import Generator
+from keras_srgan.loading import get_generator
 from keras_srgan.receptive_field import receptive_field
 
 SUFFIXES = {
@@ -74,9 +75,7 @@ def export(
     export(Generator(num_blocks=5), "generator.onnx", dtype="float16")
     ```
     """
-    generator = getattr(generator, "generator", generator)
-    if hasattr(generator, "to_generator"):  # a backbone of keras-hub
-        generator = generator.to_generator()
+    generator = get_generator(generator)
     if not isinstance(generator, Generator):
         raise ValueError(
             "`generator` must be a `Generator`, or an `SRGAN` with one. "

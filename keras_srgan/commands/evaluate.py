@@ -13,18 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_srgan.commands.common import CommandError
-from keras_srgan.commands.common import load_model
+from keras_srgan.commands.common import load_upscaler
 from keras_srgan.commands.common import progress_bar
 from keras_srgan.commands.common import use_device
-from keras_srgan.evaluation import difference_sheet
-from keras_srgan.evaluation import evaluate_images
-from keras_srgan.evaluation import mean_rows
-from keras_srgan.evaluation import pixel_metrics
-from keras_srgan.evaluation import save_tables
-from keras_srgan.evaluation import table
-from keras_srgan.perceptual import VGGDistances
-from keras_srgan.perceptual import pyiqa_metric
-from keras_srgan.photo import save_photo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,20 +76,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; return its exit status."""
-    try:
-        with use_device(options.device):
-            _evaluate(options)
-    except (CommandError, ImportError, OSError, ValueError) as error:
-        print(f"keras-srgan evaluate: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return 130
+    """Runs the command; returns its exit status."""
+    with use_device(options.device):
+        _evaluate(options)
     return 0
 
 
 def _evaluate(options):
+    from keras_srgan.evaluation import difference_sheet
+    from keras_srgan.evaluation import evaluate_images
+    from keras_srgan.evaluation import pixel_metrics
+    from keras_srgan.evaluation import save_tables
+    from keras_srgan.perceptual import VGGDistances
+    from keras_srgan.perceptual import pyiqa_metric
+    from keras_srgan.photo import save_photo
+
     metrics = pixel_metrics(options.channel)
     if options.vgg_weights:
         metrics["vgg"] = VGGDistances(options.vgg_weights)
@@ -106,13 +98,13 @@ def _evaluate(options):
         metrics[name] = pyiqa_metric(name)
     systems = {"bicubic": "bicubic"}
     for path in options.model:
-        model, scale = load_model(path)
-        if scale != options.scale:
+        upscaler = load_upscaler(path)
+        if upscaler.scale != options.scale:
             raise CommandError(
-                f"The model in {path} enlarges {scale} times, "
+                f"The scale of the model {path} is {upscaler.scale}, "
                 f"not --scale {options.scale}."
             )
-        systems[_get_title(path, systems)] = model
+        systems[_get_title(path, systems)] = upscaler
     for path in options.outputs:
         systems[_get_title(path, systems)] = path
 
@@ -159,6 +151,9 @@ def _get_title(path, taken):
 
 
 def _print(rows, caption):
+    from keras_srgan.evaluation import mean_rows
+    from keras_srgan.evaluation import table
+
     headings, cells = table(rows)
     _, means = table(mean_rows(rows))
     grid = Table(title=caption)
