@@ -173,11 +173,10 @@ def take_turns(settings):
 def prepare(settings, folder):
     """Put the model, the photo and what Keras makes of it into a folder."""
     from keras_srgan import Generator
+    from keras_srgan import load_generator
     from keras_srgan import upscale
-    from keras_srgan.commands.common import load_model
 
-    model = load_model(settings.model)[0] if settings.model else Generator()
-    model = getattr(model, "generator", model)
+    model = load_generator(settings.model) if settings.model else Generator()
     model.save(folder / "model.keras")
     if settings.photo:
         photo = np.asarray(Image.open(settings.photo).convert("RGB"))

@@ -1,4 +1,3 @@
-import argparse
 import csv
 import os
 import pathlib
@@ -10,10 +9,11 @@ from PIL import Image
 
 from keras_srgan import Degradation
 from keras_srgan import Generator
+from keras_srgan import perceptual
 from keras_srgan import psnr
 from keras_srgan import ssim
 from keras_srgan import upscale
-from keras_srgan.commands import evaluate
+from keras_srgan.cli import main
 from keras_srgan.data import load_image
 from keras_srgan.evaluation import difference_sheet
 from keras_srgan.evaluation import evaluate_images
@@ -153,6 +153,14 @@ def test_several_systems_side_by_side(save, pair):
     np.testing.assert_array_equal(images["model"], upscale(model, lr))
 
 
+def test_output_that_is_not_finite_names_system_and_photo(save, pair):
+    broken = Generator(num_blocks=1, filters=4)
+    broken.set_weights([w * np.nan for w in broken.get_weights()])
+    hr = save("hr", a=pair[0])
+    with pytest.raises(FloatingPointError, match=r"broken, .*a\.png.*float32"):
+        evaluate_images({"broken": broken}, hr)
+
+
 @pytest.mark.parametrize(
     "name, size, says",
     [
@@ -188,7 +196,7 @@ def test_bad_arguments_are_named(save, pair):
         evaluate_images(BICUBIC, hr, shave=-1)
     with pytest.raises(ValueError, match="`scale` must.*Received: scale=0"):
         evaluate_images(BICUBIC, hr, scale=0)
-    with pytest.raises(ValueError, match="'twice' enlarges 2 times.*scale=4"):
+    with pytest.raises(ValueError, match="'twice' is 2.*scale=4"):
         twice = Generator(scale=2, num_blocks=1, filters=4)
         evaluate_images({"twice": twice}, hr)
     with pytest.raises(ValueError, match=r"ssim of .*hr/a\.png.*at least 11"):
@@ -250,9 +258,7 @@ def test_the_sheet_shows_where_systems_differ_most():
 
 
 def run(*arguments):
-    parser = argparse.ArgumentParser()
-    evaluate.add_arguments(parser)
-    return evaluate.run(parser.parse_args([str(a) for a in arguments]))
+    return main(["evaluate", *map(str, arguments)])
 
 
 def test_command_leaves_tables_and_pictures(
@@ -263,7 +269,7 @@ def test_command_leaves_tables_and_pictures(
         return lambda hr, sr: {"vgg54": (hr != sr).mean(), "layered": 1.0}
 
     # Building the network takes seconds.
-    monkeypatch.setattr(evaluate, "VGGDistances", differing)
+    monkeypatch.setattr(perceptual, "VGGDistances", differing)
     hr = save("hr", a=pair[0], b=pair[1])
     lr = save("lr", ax4=degrade(pair[0]), bx4=degrade(pair[1]))
     copies = save("copies", a=pair[0], b=pair[1])
@@ -305,7 +311,10 @@ def test_command_says_what_is_wrong_in_one_line(
     for arguments, says in [
         (("--lr", save("lr", a=pair[0])), "lr/a.png must be 6x7"),
         (("--model", tmp_path / "none.keras"), "none.keras"),
-        (("--model", tmp_path / "srgan.keras", "--scale", 2), "4 times"),
+        (
+            ("--model", tmp_path / "srgan.keras", "--scale", 2),
+            "is 4, not --scale 2",
+        ),
         (("--vgg-weights", tmp_path / "none.h5"), "none.h5"),
         (("--crop", 0), "size=0"),
     ]:
