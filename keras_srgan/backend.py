@@ -1,17 +1,47 @@
 import importlib.util
 import json
 import os
+import sys
 from pathlib import Path
 
 # In the order of preference when several are installed.
 BACKENDS = ("tensorflow", "jax", "torch")
 
 
-def choose_backend() -> None:
-    """Makes Keras use an installed backend.
+def import_keras() -> None:
+    """Imports Keras on an installed backend, for the command line.
 
-    `KERAS_BACKEND`, then Keras' configuration file, then the first installed
-    one of `BACKENDS` decides. This must be called before Keras is imported.
+    What TensorFlow's libraries log while they are imported is dropped, unless
+    `TF_CPP_MIN_LOG_LEVEL` is set.
+
+    Raises:
+        ImportError: if there is no backend: see `choose_backend`.
+    """
+    if "keras" in sys.modules:
+        return
+    choose_backend()
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        importlib.import_module("keras")
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # later: errors alone
+    # The libraries write to the descriptor before they read that variable.
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as devnull:
+        os.dup2(devnull.fileno(), 2)
+    try:
+        importlib.import_module("keras")
+    finally:
+        sys.stderr.flush()
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def choose_backend() -> None:
+    """Sets `KERAS_BACKEND` to an installed backend, unless one is chosen.
+
+    `KERAS_BACKEND` decides, then Keras' configuration file, then the first of
+    `BACKENDS` that is installed. Keras must not have been imported.
 
     Raises:
         ImportError: if no backend is installed, or not the one that

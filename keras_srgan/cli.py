@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 
-from keras_srgan.backend import choose_backend
+from keras_srgan.backend import import_keras
 from keras_srgan.commands.common import CommandError
 
 COMMANDS = {
@@ -16,8 +16,9 @@ COMMANDS = {
 }
 # Those that run without Keras.
 LIGHT = {"presets"}
-# The exit status of a program that the shell killed by SIGINT or SIGPIPE.
-INTERRUPTED, BROKEN_PIPE = 130, 141
+INTERRUPTED = 130
+# That of rich, and the one that Python's documentation recommends.
+BROKEN_PIPE = 1
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = _make_parser(command).parse_args(arguments)
         if command not in LIGHT:
-            choose_backend()
+            import_keras()
         # TensorFlow warns about each new model and size of photo.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
         status = options.run(options)

@@ -95,6 +95,9 @@ class _GeneratorOnly(keras.Model):
         self.generator = generator
         self.built = True
 
+    def load_own_variables(self, store):
+        """Skips the state of SRGAN itself."""
+
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(

@@ -3,13 +3,13 @@ import os
 import warnings
 from collections.abc import Callable
 
-import keras
 import numpy as np
 from keras import ops
 from PIL import Image
 
 from keras_srgan.losses import VGGContentLoss
 from keras_srgan.tiling import get_spans
+from keras_srgan.vgg import VGG19Features
 
 # The layers of the layered distance, and one position's size in pixels.
 LAYERS = {
@@ -80,12 +80,8 @@ class VGGDistances:
 
     def __init__(self, weights: str | os.PathLike | None = "imagenet") -> None:
         # float32 whatever the global policy, so that figures are comparable.
-        loss = VGGContentLoss(weights=weights, vgg_dtype="float32")
-        vgg = loss._build_vgg()
-        self._network = keras.Model(
-            vgg.input, [vgg.get_layer(name).output for name in LAYERS]
-        )
-        self._network.trainable = False
+        self._vgg = VGG19Features(list(LAYERS), weights, dtype="float32")
+        self._vgg.build()
 
     def __call__(self, hr: np.ndarray, sr: np.ndarray) -> dict[str, float]:
         _check_pair(hr, sr)
@@ -102,12 +98,8 @@ class VGGDistances:
         return {"vgg54": vgg54 / 12.75**2, "layered": float(errors.sum())}
 
     def _features(self, photo):
-        images = keras.applications.vgg19.preprocess_input(
-            ops.cast(photo[None], "float32"), data_format="channels_last"
-        )
-        return [
-            features[0] for features in self._network(images, training=False)
-        ]
+        features = self._vgg(photo[None])
+        return [features[name][0] for name in LAYERS]
 
 
 def _check_pair(hr, sr):
