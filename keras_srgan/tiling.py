@@ -171,9 +171,8 @@ class Stage:
                 tile_size = min(self.tile_size, size - 2 * self.halo) // 2
                 if tile_size < SMALLEST_TILE:
                     raise MemoryError(
-                        "Out of memory, even with tiles of "
-                        f"{2 * tile_size} pixels. Close other programs, or "
-                        "compute on the CPU."
+                        f"Out of memory, even for a tile of {size} pixels. "
+                        "Close other programs, or compute on the CPU."
                     ) from error
             self.tile_size = tile_size
             self._largest_window = tile_size + 2 * self.halo

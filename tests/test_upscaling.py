@@ -275,7 +275,7 @@ def test_out_of_memory_halves_the_tile(generator, part, error, monkeypatch):
 def test_out_of_memory_even_in_small_tiles(generator, monkeypatch):
     upscaler = Upscaler(generator)
     fail_above(upscaler._stage, 1, MemoryError(), monkeypatch)
-    with pytest.raises(MemoryError, match="tiles of .* pixels.*CPU"):
+    with pytest.raises(MemoryError, match="tile of .* pixels.*CPU"):
         upscaler(noise(110, 75, 3))
 
 
