@@ -12,12 +12,12 @@ import numpy as np
 from PIL import Image
 
 from keras_srgan import pictures
-from keras_srgan.data import ImageFolder
-from keras_srgan.data import load_image
 from keras_srgan.degradation import Degradation
 from keras_srgan.files import replacing
 from keras_srgan.metrics import psnr
 from keras_srgan.metrics import ssim
+from keras_srgan.photo import load_image
+from keras_srgan.photo_files import find_photos
 from keras_srgan.upscaling import upscale
 
 # How a figure is headed and written; others are headed by their names.
@@ -416,7 +416,7 @@ class _Photos:
 
 
 def _files(files):
-    return ImageFolder(files, workers=0).files
+    return find_photos(files)
 
 
 def _markdown(rows):

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from keras_srgan import xmp
 from keras_srgan.checks import check_range
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import upright
@@ -138,7 +139,7 @@ def upscale(
     result = result.reshape(*result.shape[:2], *pixels.shape[2:])
     if isinstance(image, Image.Image):
         result = Image.fromarray(result)
-        result.info = photo.info
+        result.info = xmp.resize(photo.info, photo.size, result.size)
     return result
 
 

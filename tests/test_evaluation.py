@@ -17,12 +17,12 @@ from keras_srgan import psnr
 from keras_srgan import ssim
 from keras_srgan import upscale
 from keras_srgan.commands import evaluate
-from keras_srgan.data import load_image
 from keras_srgan.evaluation import difference_sheet
 from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows
 from keras_srgan.evaluation import pixel_metrics
 from keras_srgan.evaluation import save_tables
+from keras_srgan.photo import load_image
 
 BICUBIC = {"bicubic": "bicubic"}
 # One size for nearly all photos: JAX compiles anew for each.
