@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 
 
@@ -19,6 +18,9 @@ def check_images(images, name: str) -> None:
             f"`{name}` must be RGB images of shape (batch, height, width, 3)."
             f" Received: {name}.shape={shape}"
         )
+    # Not at the top: the command line checks arguments without Keras.
+    import keras
+
     dtype = keras.backend.standardize_dtype(images.dtype)
     if dtype != "uint8" and not keras.backend.is_float_dtype(dtype):
         raise ValueError(

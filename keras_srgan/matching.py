@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_srgan.data import ImageFolder
-from keras_srgan.data import load_image
 from keras_srgan.degradation import Degradation
+from keras_srgan.photo import load_image
+from keras_srgan.photo_files import find_photos
 
 # The part of an HR photo's name that other images of the same subject do not
 # share: img_001_SRF_4_HR.png, img_001_SRF_4_LR.png.
@@ -37,7 +37,7 @@ class MatchedPhotos:
         self.scale = scale
         self.degradation = Degradation(scale)
         self.hr = {}
-        for file in _files(hr):
+        for file in find_photos(hr):
             name = HR_SUFFIX.sub("", file.stem)
             if name in self.hr:
                 raise ValueError(
@@ -98,7 +98,7 @@ class MatchedPhotos:
             rf"({'|'.join(map(re.escape, names))})(x\d|[^a-zA-Z0-9]|$)"
         )
         files = {name: [] for name in self.names}
-        for file in _files(images):
+        for file in find_photos(images):
             match = pattern.match(file.stem)
             if match:
                 files[match[1]].append(file)
@@ -112,7 +112,3 @@ class MatchedPhotos:
                 )
             files[name] = (exact or found)[0]
         return files
-
-
-def _files(files):
-    return ImageFolder(files, workers=0).files

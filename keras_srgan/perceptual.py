@@ -183,7 +183,7 @@ def pyiqa_metric(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
     Example:
 
     ```python
-    from keras_srgan.data import load_image
+    from keras_srgan.photo import load_image
     from keras_srgan.perceptual import pyiqa_metric
 
     lpips = pyiqa_metric("lpips")

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from keras_srgan import xmp
 from keras_srgan.checks import check_range
 from keras_srgan.loading import get_generator
 from keras_srgan.photo import open_photo
@@ -162,7 +163,7 @@ class Upscaler:
         result = result.reshape(*result.shape[:2], *pixels.shape[2:])
         if isinstance(image, Image.Image):
             result = Image.fromarray(result)
-            result.info = photo.info
+            result.info = xmp.resize(photo.info, photo.size, result.size)
         return result
 
     def _enlarge(self, pixels, size, ensemble, progress):

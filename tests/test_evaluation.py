@@ -14,7 +14,6 @@ from keras_srgan import psnr
 from keras_srgan import ssim
 from keras_srgan import upscale
 from keras_srgan.cli import main
-from keras_srgan.data import load_image
 from keras_srgan.evaluation import difference_sheet
 from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows

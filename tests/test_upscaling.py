@@ -1,6 +1,7 @@
 import gc
 import io
 import weakref
+from contextlib import nullcontext
 
 import keras
 import numpy as np
@@ -503,7 +504,9 @@ def test_metadata_survives(nearest, suffix, tmp_path):
     )
     result = upscale(nearest, tmp_path / "photo.png")
     assert result.info["Title"] == "Crop circles"
-    save_photo(result, tmp_path / f"large{suffix}")
+    lost = suffix != ".png"
+    with pytest.warns(match="texts Title") if lost else nullcontext():
+        save_photo(result, tmp_path / f"large{suffix}")
 
     saved = open_photo(tmp_path / f"large{suffix}")
     assert saved.size == (32, 32)
@@ -513,7 +516,7 @@ def test_metadata_survives(nearest, suffix, tmp_path):
     if suffix != ".webp":
         assert round(saved.info["dpi"][0]) == 300
     if suffix == ".png":
-        assert saved.text["Title"] == "Crop circles"
+        assert saved.info["Title"] == "Crop circles"
 
 
 def test_a_tiff_leaves_its_layout_behind(nearest, tmp_path):
@@ -529,7 +532,8 @@ def test_a_tiff_leaves_its_layout_behind(nearest, tmp_path):
 def test_a_profile_of_another_color_space_is_dropped(nearest):
     image = Image.new("1", (4, 4))
     image.info["icc_profile"] = SRGB
-    assert "icc_profile" not in upscale(nearest, image).info
+    with pytest.warns(match="ICC profile"):
+        assert "icc_profile" not in upscale(nearest, image).info
 
 
 def test_first_picture_of_an_animation(nearest, tmp_path):
@@ -725,7 +729,7 @@ def test_bad_options(nearest, options):
     assert any(f"`{name}`" in str(error.value) for name in options)
 
 
-def test_bad_files_are_named(nearest, tmp_path, monkeypatch):
+def test_bad_files_are_named(nearest, tmp_path):
     buffer = io.BytesIO()
     Image.fromarray(noise(50, 50, 3)).save(buffer, "PNG")
     whole = buffer.getvalue()
@@ -744,9 +748,8 @@ def test_bad_files_are_named(nearest, tmp_path, monkeypatch):
     with pytest.raises(IsADirectoryError):
         upscale(nearest, tmp_path)
     (tmp_path / "bomb.png").write_bytes(whole)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    with pytest.raises(OSError, match=r"bomb\.png.*bomb"):
-        upscale(nearest, tmp_path / "bomb.png")
+    with pytest.raises(OSError, match=r"bomb\.png.*--max-megapixels"):
+        open_photo(tmp_path / "bomb.png", max_megapixels=0.002)
 
 
 def test_a_photo_of_the_wrong_suffix_is_read_for_what_it_is(nearest, tmp_path):
@@ -786,7 +789,8 @@ def test_jpeg_lays_transparent_photos_on_white(tmp_path):
 def test_metadata_too_long_for_jpeg_is_no_reason_to_stop(tmp_path):
     image = Image.new("RGB", (8, 8))
     image.info = {"exif": b"Exif\0\0" + bytes(70000), "xmp": bytes(70000)}
-    save_photo(image, tmp_path / "photo.jpg")
+    with pytest.warns(match="dropped EXIF of more than"):
+        save_photo(image, tmp_path / "photo.jpg")
     assert not open_photo(tmp_path / "photo.jpg").getexif()
 
 

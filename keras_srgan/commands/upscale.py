@@ -27,6 +27,7 @@ from keras_srgan.commands.common import use_device
 from keras_srgan.photo import FORMATS
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import save_photo
+from keras_srgan.photo_files import find_photos
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -310,9 +311,6 @@ def _get_pairs(path, output, label, format):
         if output:
             return [(path, output / _get_name(path, "", format))]
         return [(path, path.with_name(_get_name(path, label, format)))]
-
-    # Imports Keras, which --help does not need.
-    from keras_srgan.data import find_photos
 
     try:
         photos = find_photos(path)
