@@ -19,6 +19,7 @@ from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows
 from keras_srgan.evaluation import pixel_metrics
 from keras_srgan.evaluation import save_tables
+from keras_srgan.photo import load_image
 
 BICUBIC = {"bicubic": "bicubic"}
 # One size for nearly all photos, since JAX compiles once per size.
