@@ -174,11 +174,10 @@ def take_turns(settings):
 def prepare(settings, folder):
     """Saves model and photo; returns the photo and Keras' output."""
     from keras_srgan import Generator
+    from keras_srgan import load_generator
     from keras_srgan import upscale
-    from keras_srgan.commands.common import load_model
 
-    model = load_model(settings.model)[0] if settings.model else Generator()
-    model = getattr(model, "generator", model)
+    model = load_generator(settings.model) if settings.model else Generator()
     model.save(folder / "model.keras")
     if settings.photo:
         photo = np.asarray(Image.open(settings.photo).convert("RGB"))

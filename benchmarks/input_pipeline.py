@@ -105,7 +105,7 @@ def serve_peer(settings):
 
 
 def files(settings):
-    from keras_srgan.data import find_photos
+    from keras_srgan.photo_files import find_photos
 
     return find_photos(settings.data)[: settings.limit]
 

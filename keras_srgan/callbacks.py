@@ -12,6 +12,7 @@ from PIL import Image
 from keras_srgan import pictures
 from keras_srgan.distribution import is_first
 from keras_srgan.files import make_writable
+from keras_srgan.files import remove_leftovers
 from keras_srgan.files import replacing
 from keras_srgan.trainers import gather
 from keras_srgan.trainers import process
@@ -635,8 +636,7 @@ class BackupAndRestore(keras.callbacks.Callback):
         self.model._initial_epoch = None
         if self.delete_checkpoint and is_first():
             # The newest goes last, lest a kill leave an older one to resume.
-            for path in self.directory.glob("partial-epoch-*.weights.h5"):
-                path.unlink()
+            remove_leftovers(self.directory)
             for _, path in self._backups():
                 path.unlink()
             with contextlib.suppress(OSError):

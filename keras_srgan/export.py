@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 from keras import ops
 
+from keras_srgan.checks import get_generator
 from keras_srgan.receptive_field import receptive_field
 
 SUFFIXES = {
@@ -77,13 +78,9 @@ def export(
     export(Generator(num_blocks=5), "generator.onnx", dtype="float16")
     ```
     """
-    generator = getattr(generator, "generator", generator)
-    if hasattr(generator, "to_generator"):  # a backbone of keras-hub
-        generator = generator.to_generator()
+    generator = get_generator(generator)
     # Not `isinstance(generator, Generator)`: generator.py imports this module.
-    if not isinstance(generator, keras.Model) or not hasattr(
-        generator, "scale"
-    ):
+    if not hasattr(generator, "scale"):
         raise ValueError(
             "`generator` must be a `Generator`, or an `SRGAN` with one. "
             f"Received: generator={generator!r}"

@@ -20,7 +20,7 @@ from PIL import Image
 
 from keras_srgan import Generator
 from keras_srgan import upscale
-from keras_srgan.commands.common import load_model
+from keras_srgan.loading import load_generator
 from keras_srgan.preset import CONFIG
 from keras_srgan.preset import FOLDER
 from keras_srgan.preset import WEIGHTS
@@ -42,8 +42,7 @@ settings = parser.parse_args()
 out = pathlib.Path(settings.out or FOLDER / settings.name)
 
 # === Weights ===
-model, _ = load_model(settings.model)
-trained = getattr(model, "generator", model)
+trained = load_generator(settings.model)
 config = trained.get_config()
 for name in "name", "trainable", "dtype":  # of this training, or chosen anew
     del config[name]

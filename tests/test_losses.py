@@ -1,3 +1,4 @@
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -16,46 +17,109 @@ def images():
 
 def test_pixel_loss_is_in_the_units_of_the_networks():
     black = np.zeros((2, 4, 4, 3))
-    assert float(PixelLoss()(black, black + 127.5)) == pytest.approx(1)
+    assert float(PixelLoss()(black, black + 255)) == pytest.approx(4)
+    assert float(PixelLoss("absolute")(black, black + 255)) == pytest.approx(2)
+    with pytest.raises(ValueError, match="`distance`.*distance='l1'"):
+        PixelLoss("l1")
+
+
+def keras_features(loss, images, layer, before_activation=False):
+    """Features by `keras.applications.VGG19` with the weights of `loss`."""
+    vgg = keras.applications.VGG19(include_top=False, weights=None)
+    network = keras.Model(vgg.input, vgg.get_layer(layer).output)
+    weights = [np.array(v.numpy()) for v in loss.variables]
+    network.set_weights(weights[: len(network.weights)])
+    if before_activation:
+        network.get_layer(layer).activation = keras.activations.linear
+    blue_first = images[..., ::-1] - np.array([103.939, 116.779, 123.68])
+    return ops.convert_to_numpy(network(blue_first))
 
 
 def test_vgg_loss_compares_preprocessed_features(images):
-    """Against the definition, written out with `keras.applications`."""
     loss = VGGContentLoss("block2_conv1", weights=None)
     loss.build()
-    features = keras.Model(*_network_of(loss))
-
-    def expected_features(x):
-        blue_first = x[..., ::-1] - np.array([103.939, 116.779, 123.68])
-        return ops.convert_to_numpy(features(blue_first)) / 12.75
-
+    hr, sr = (keras_features(loss, x, "block2_conv1") for x in images)
+    expected = np.mean((hr / 12.75 - sr / 12.75) ** 2)
     hr, sr = images
-    expected = np.mean((expected_features(hr) - expected_features(sr)) ** 2)
     assert float(loss(hr, sr)) == pytest.approx(expected, rel=1e-4)
     assert float(loss(hr, hr)) == 0
 
 
-def _network_of(loss):
-    vgg = keras.applications.VGG19(include_top=False, weights=None)
-    output = vgg.get_layer(loss.layer).output
-    network = keras.Model(vgg.input, output)
-    network.set_weights([np.array(v.numpy()) for v in loss.variables])
-    return network.input, network.output
+@pytest.mark.parametrize("distance", ["squared", "absolute"])
+@pytest.mark.parametrize("before_activation", [False, True])
+def test_vgg_layers_are_added_up(images, before_activation, distance):
+    layers = {"block1_conv2": 0.1, "block3_conv2": 1, "block2_conv1": 0.5}
+    loss = VGGContentLoss(
+        layers,
+        weights=None,
+        before_activation=before_activation,
+        distance=distance,
+        feature_scale=0.25,
+    )
+    loss.build()
+    assert len(loss.variables) == 2 * 6
+    distances = {"squared": np.square, "absolute": np.abs}
+    expected = 0
+    for layer, weight in layers.items():
+        hr, sr = (
+            keras_features(loss, x, layer, before_activation) for x in images
+        )
+        difference = distances[distance]((hr - sr) / 4)
+        expected += weight * np.mean(difference)
+    assert float(loss(*images)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_vgg_weights_come_from_a_file(images, tmp_path):
-    file = tmp_path / "vgg19.weights.h5"
+def test_vgg_ignores_a_global_channels_first(images):
+    loss = VGGContentLoss("block3_conv1", weights=None)
+    expected = float(loss(*images))
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format("channels_first")
+    try:
+        other = VGGContentLoss("block3_conv1", weights=None)
+        other.build()
+        for ours, theirs in zip(other.variables, loss.variables, strict=True):
+            ours.assign(theirs)
+        assert float(other(*images)) == pytest.approx(expected)
+    finally:
+        keras.config.set_image_data_format(before)
+
+
+@pytest.mark.parametrize("name", ["vgg19.weights.h5", "notop.h5"])
+def test_vgg_weights_come_from_a_file(images, tmp_path, name):
+    """Of Keras 3, and of the older format of Keras' own ImageNet file."""
+    file = tmp_path / name
     vgg = keras.applications.VGG19(include_top=False, weights=None)
-    vgg.save_weights(file)
-    loss = VGGContentLoss("block1_conv2", weights=file)
+    if name == "notop.h5":
+        write_legacy_weights(file, vgg)
+    else:
+        vgg.save_weights(file)
+    loss = VGGContentLoss({"block1_conv2": 1, "block3_conv1": 2}, weights=file)
     loss.build()
     for ours, theirs in zip(loss.variables, vgg.weights, strict=False):
         np.testing.assert_array_equal(np.array(ours), np.array(theirs))
+    assert len(loss.variables) == 2 * 5
     config = keras.saving.serialize_keras_object(loss)
     again = keras.saving.deserialize_keras_object(config)
     assert again.get_config() == loss.get_config()
     hr, sr = images
     assert float(again(hr, sr)) == pytest.approx(float(loss(hr, sr)))
+
+
+def write_legacy_weights(file, model):
+    with h5py.File(file, "w") as group:
+        layers = [layer for layer in model.layers if layer.weights]
+        group.attrs["layer_names"] = [layer.name.encode() for layer in layers]
+        for layer in layers:
+            weights = {
+                f"{layer.name}/{kind}": np.array(weight.numpy())
+                for kind, weight in zip(
+                    ("kernel:0", "bias:0"), layer.weights, strict=True
+                )
+            }
+            subgroup = group.create_group(layer.name)
+            subgroup.attrs["weight_names"] = [name.encode() for name in weights]
+            for name, weight in weights.items():
+                subgroup[name] = weight
 
 
 def test_vgg_computes_in_the_asked_dtype(images):
@@ -99,6 +163,14 @@ def test_vgg_says_where_the_imagenet_weights_belong(monkeypatch, tmp_path):
     [
         ({"layer": "block6_conv1"}, ValueError, "block5_conv4.*'block6_conv1'"),
         ({"layer": "block1_conv3"}, ValueError, "`layer`.*'block1_conv3'"),
+        ({"layer": {}}, ValueError, "`layer`.*layer={}"),
+        (
+            {"layer": {"block1_conv2": -1}},
+            ValueError,
+            "`layer`.*'block1_conv2': -1",
+        ),
+        ({"distance": "l1"}, ValueError, "`distance`.*distance='l1'"),
+        ({"feature_scale": 0}, ValueError, "`feature_scale`.*=0"),
         ({"weights": "imagnet"}, ValueError, "`weights`.*'imagnet'"),
         (
             {"weights": "missing.weights.h5"},

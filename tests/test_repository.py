@@ -44,13 +44,16 @@ def test_addresses_are_those_of_pyproject(path):
 def test_api_pages_have_all_public_names():
     pages = "".join(read(path) for path in (ROOT / "docs/api").glob("*.md"))
     documented = re.findall(r"^::: keras_srgan\.(\w+)$", pages, re.MULTILINE)
-    public = {
-        name
-        for name, value in vars(keras_srgan).items()
-        if getattr(value, "__module__", "").startswith("keras_srgan.")
-        and not name.startswith("_")
-    }
-    assert public <= set(documented)
+    assert set(keras_srgan.__all__) <= set(documented)
+
+
+def test_type_checkers_see_the_public_names():
+    imported = re.findall(
+        r"^    from keras_srgan\.(\w+) import (\w+)$",
+        read("keras_srgan/__init__.py"),
+        re.MULTILINE,
+    )
+    assert {name: module for module, name in imported} == keras_srgan._MODULES
 
 
 def test_workflows_install_extras_that_exist():

@@ -81,8 +81,12 @@ def shoot(page, name):
 
 @pytest.fixture(scope="module")
 def generator():
+    return make_generator()
+
+
+def make_generator(**kwargs):
     """A generator with contrasts, as a trained one has, on any backend."""
-    generator = Generator(num_blocks=1, filters=4)
+    generator = Generator(num_blocks=1, filters=4, **kwargs)
     random = np.random.default_rng(0)
     for weight in generator.weights:
         width = max(1, np.prod(weight.shape[:-1])) ** 0.5
@@ -191,6 +195,19 @@ def test_page_enlarges_a_photo(page, site, generator, photo):
     name, large = download(page)
     assert name == "small-x4.png"
     assert_same(large, generator, small)
+
+
+def test_page_runs_the_compact_generator(page, site, photo, tmp_path):
+    for file in WEB.iterdir():
+        if file.suffix != ".onnx":
+            (tmp_path / file.name).symlink_to(file)
+    compact = make_generator(upsampling="pixel_shuffle_direct")
+    compact.export(tmp_path / "model.onnx")
+    with serve(tmp_path) as address:
+        page.goto(address)
+        page.set_input_files("#file", photo)
+        page.wait_for_selector("text=451 × 233 → 1804 × 932")
+        assert_same(download(page)[1], compact, photo)
 
 
 def test_slider_moves_the_line(page, site, photo):
