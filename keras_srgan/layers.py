@@ -4,7 +4,7 @@ import keras
 from keras import layers
 from keras import ops
 
-from keras_srgan.backend import ConvolutionMixin
+from keras_srgan.convolutions import ConvolutionMixin
 
 # One slope per channel, shared over space: accepts images of any size.
 PReLU = functools.partial(layers.PReLU, shared_axes=[1, 2])

@@ -20,6 +20,7 @@ LAYERS = {
         "backend",
         "checks",
         "collectives",
+        "convolutions",
         "dataset",
         "download",
         "files",
@@ -100,7 +101,7 @@ FORBIDDEN = [
 # Modules that may import a backend anywhere, and modules that may do so only
 # inside functions, to read or write a file of that backend.
 BACKENDS = {"jax", "tensorflow", "torch"}
-BACKEND_ROOMS = {"backend", "collectives", "trainers"}
+BACKEND_ROOMS = {"collectives", "convolutions", "trainers"}
 BACKEND_FILES = {"export", "torch_checkpoint"}
 
 
