@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_srgan.adversarial import ADVERSARIAL_LOSSES
 from keras_srgan.augmentation import Augmentation
 from keras_srgan.callbacks import StopOnNonFinite
 from keras_srgan.checks import check_images
@@ -16,8 +17,6 @@ from keras_srgan.export import export
 from keras_srgan.generator import Generator
 from keras_srgan.losses import PixelLoss
 from keras_srgan.losses import VGGContentLoss
-from keras_srgan.losses import adversarial_loss
-from keras_srgan.losses import discriminator_loss
 from keras_srgan.metrics import PSNR
 from keras_srgan.optimizers import PlayersOptimizer
 from keras_srgan.trainers import Trainer
@@ -173,13 +172,14 @@ class SRGAN(Trainer, keras.Model):
         content_loss="vgg",
         adversarial_weight=1e-3,
         pixel_weight=0.0,
+        adversarial_loss="vanilla",
         metrics=None,
         run_eagerly=False,
         steps_per_execution=1,
         jit_compile="auto",
         auto_scale_loss=True,
     ):
-        """Choose losses and optimizers; the defaults are the reference's.
+        """Configures losses and optimizers; the defaults are the reference's.
 
         Args:
             generator_optimizer: `keras.optimizers.Optimizer` or its name.
@@ -187,14 +187,18 @@ class SRGAN(Trainer, keras.Model):
                 epsilon 1e-8.
             discriminator_optimizer: Likewise; another object.
             content_loss: `"vgg"` for `VGGContentLoss()`, `"mse"` for
-                `PixelLoss()`, or a `keras.losses.Loss` of HR and generated
-                images in [0, 255]. Defaults to `"vgg"`.
+                `PixelLoss()`, `"mae"` for `PixelLoss("absolute")`, or a
+                `keras.losses.Loss` of HR and generated images in [0, 255].
+                Defaults to `"vgg"`.
             adversarial_weight: Float, at least 0. Weight of the adversarial
-                loss beside the content loss. With 0 the discriminator is left
-                alone and costs nothing: the PSNR-oriented first stage.
-                Defaults to `1e-3`.
-            pixel_weight: Float, at least 0. Weight of a `PixelLoss` beside
-                the content loss, against drifting colours. Defaults to `0.0`.
+                loss. With 0 the discriminator is neither trained nor
+                computed: the PSNR-oriented first stage. Defaults to `1e-3`.
+            pixel_weight: Float, at least 0. Weight of a pixel loss next to
+                the content loss; it prevents shifts of color. Defaults to
+                `0.0`.
+            adversarial_loss: String. `"vanilla"`, the cross-entropy of the
+                paper; `"relativistic"`, the relativistic average of ESRGAN;
+                `"hinge"`; or `"least_squares"`. Defaults to `"vanilla"`.
             metrics: List of `keras.metrics.Metric` of HR and generated
                 images. Defaults to PSNR on Y, `scale` border pixels shaved.
             run_eagerly, steps_per_execution, jit_compile, auto_scale_loss:
@@ -229,6 +233,11 @@ class SRGAN(Trainer, keras.Model):
                     f"`{name}` must be a finite number, at least 0. "
                     f"Received: {name}={weight!r}"
                 )
+        if adversarial_loss not in ADVERSARIAL_LOSSES:
+            raise ValueError(
+                f"`adversarial_loss` must be one of {[*ADVERSARIAL_LOSSES]}. "
+                f"Received: adversarial_loss={adversarial_loss!r}"
+            )
         self._compile_arguments = keras.saving.serialize_keras_object(
             {
                 "generator_optimizer": generator_optimizer,
@@ -236,6 +245,7 @@ class SRGAN(Trainer, keras.Model):
                 "content_loss": content_loss,
                 "adversarial_weight": adversarial_weight,
                 "pixel_weight": pixel_weight,
+                "adversarial_loss": adversarial_loss,
                 "metrics": metrics,
                 "run_eagerly": run_eagerly,
                 "steps_per_execution": steps_per_execution,
@@ -245,6 +255,7 @@ class SRGAN(Trainer, keras.Model):
         )
         self.content_loss = self._get_content_loss(content_loss)
         self.pixel_loss = PixelLoss()
+        self.adversarial_loss = adversarial_loss
         self.adversarial_weight = adversarial_weight
         self.pixel_weight = pixel_weight
         super().compile(
@@ -270,11 +281,14 @@ class SRGAN(Trainer, keras.Model):
         if content_loss == "vgg":
             return VGGContentLoss(vgg_dtype=self.dtype_policy)
         if content_loss == "mse":
-            return PixelLoss()
+            return PixelLoss("squared")
+        if content_loss == "mae":
+            return PixelLoss("absolute")
         if isinstance(content_loss, keras.losses.Loss):
             return content_loss
         raise ValueError(
-            "`content_loss` must be 'vgg', 'mse' or a `keras.losses.Loss`. "
+            "`content_loss` must be 'vgg', 'mse', 'mae' or a "
+            "`keras.losses.Loss`. "
             f"Received: content_loss={content_loss!r}"
         )
 
@@ -355,12 +369,13 @@ class SRGAN(Trainer, keras.Model):
         if self.adversarial_weight:
             real = self.discriminator(hr, training=training)
             fake = self.discriminator(sr, training=training)
-            adversarial = adversarial_loss(fake)
+            loss = ADVERSARIAL_LOSSES[self.adversarial_loss]
+            adversarial = loss.generator(real, fake)
             generator_loss = (
                 generator_loss + self.adversarial_weight * adversarial
             )
             parts["adversarial_loss"] = adversarial
-            parts["discriminator_loss"] = discriminator_loss(real, fake)
+            parts["discriminator_loss"] = loss.discriminator(real, fake)
         parts["loss"] = generator_loss
 
         count = ops.shape(hr)[0]

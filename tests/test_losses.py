@@ -6,8 +6,7 @@ from keras import ops
 
 from keras_srgan import PixelLoss
 from keras_srgan import VGGContentLoss
-from keras_srgan.losses import adversarial_loss
-from keras_srgan.losses import discriminator_loss
+from keras_srgan.adversarial import ADVERSARIAL_LOSSES
 
 
 @pytest.fixture
@@ -184,20 +183,70 @@ def test_bad_arguments_are_named(arguments, error, message):
         VGGContentLoss(**arguments).build()
 
 
-def test_adversarial_losses_are_cross_entropies():
+def test_vanilla_losses_are_cross_entropies():
     rng = np.random.default_rng(0)
     real, fake = rng.normal(0, 3, (2, 4, 2, 2, 1)).astype("float32")
     entropy = keras.losses.BinaryCrossentropy(from_logits=True)
     ones, zeros = np.ones_like(real), np.zeros_like(real)
-    assert float(adversarial_loss(fake)) == pytest.approx(
+    loss = ADVERSARIAL_LOSSES["vanilla"]
+    assert float(loss.generator(real, fake)) == pytest.approx(
         float(entropy(ones, fake)), rel=1e-5
     )
-    assert float(discriminator_loss(real, fake)) == pytest.approx(
+    assert float(loss.discriminator(real, fake)) == pytest.approx(
         float(entropy(ones, real) + entropy(zeros, fake)), rel=1e-5
     )
 
 
-def test_losses_stay_finite_for_a_certain_discriminator():
-    certain = np.full((1, 2, 2, 1), 1e4, "float32")
-    assert float(adversarial_loss(-certain)) == pytest.approx(1e4)
-    assert float(discriminator_loss(certain, -certain)) == 0
+def log_sigmoid(x):
+    return -np.logaddexp(0, -x)
+
+
+@pytest.mark.parametrize(
+    "name, generator, discriminator",
+    [
+        (
+            "relativistic",
+            lambda r, f: (
+                -np.mean(log_sigmoid(f - r.mean()))
+                - np.mean(log_sigmoid(f.mean() - r))
+            ),
+            lambda r, f: (
+                -np.mean(log_sigmoid(r - f.mean()))
+                - np.mean(log_sigmoid(r.mean() - f))
+            ),
+        ),
+        (
+            "hinge",
+            lambda r, f: -np.mean(f),
+            lambda r, f: (
+                -np.mean(np.minimum(0, r - 1)) - np.mean(np.minimum(0, -1 - f))
+            ),
+        ),
+        (
+            "least_squares",
+            lambda r, f: np.mean((f - 1) ** 2) / 2,
+            lambda r, f: np.mean((r - 1) ** 2) / 2 + np.mean(f**2) / 2,
+        ),
+    ],
+)
+def test_adversarial_losses_are_those_of_their_papers(
+    name, generator, discriminator
+):
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(0.5, 3, (2, 4, 2, 2, 1)).astype("float32")
+    loss = ADVERSARIAL_LOSSES[name]
+    logits = ops.convert_to_tensor(real), ops.convert_to_tensor(fake)
+    assert float(loss.generator(*logits)) == pytest.approx(
+        generator(real, fake), rel=1e-5
+    )
+    assert float(loss.discriminator(*logits)) == pytest.approx(
+        discriminator(real, fake), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", ["vanilla", "relativistic"])
+def test_losses_stay_finite_for_a_confident_discriminator(name):
+    real = ops.full((1, 2, 2, 1), 1e4)
+    loss = ADVERSARIAL_LOSSES[name]
+    assert 1e4 <= float(loss.generator(real, -real)) < np.inf
+    assert float(loss.discriminator(real, -real)) == 0
