@@ -6,8 +6,8 @@ from keras import ops
 
 from keras_srgan import PixelLoss
 from keras_srgan import VGGContentLoss
-from keras_srgan.losses import adversarial_loss
-from keras_srgan.losses import discriminator_loss
+from keras_srgan.adversarial import ADVERSARIAL_LOSSES
+from keras_srgan.losses import GridLoss
 
 
 @pytest.fixture
@@ -21,6 +21,62 @@ def test_pixel_loss_is_in_the_units_of_the_networks():
     assert float(PixelLoss("absolute")(black, black + 255)) == pytest.approx(2)
     with pytest.raises(ValueError, match="`distance`.*distance='l1'"):
         PixelLoss("l1")
+
+
+def test_grid_loss_is_its_definition():
+    """Written out with loops over windows and positions."""
+    rng = np.random.default_rng(0)
+    hr, sr = rng.uniform(0, 255, (2, 2, 24, 36, 3))
+    error = (sr - hr) / 255
+    deviations = []
+    for row in range(0, 24 // 3 - 4 + 1, 2):
+        for column in range(0, 36 // 3 - 4 + 1, 2):
+            window = error[
+                :, 3 * row : 3 * (row + 4), 3 * column : 3 * (column + 4)
+            ]
+            means = np.stack(
+                [
+                    window[:, dy::3, dx::3].mean((1, 2))
+                    for dy in range(3)
+                    for dx in range(3)
+                ]
+            )
+            means -= means.mean(0)
+            deviations.append(np.sqrt((means**2).mean(0) + 1e-8) - 1e-4)
+    assert len(deviations) == 3 * 5
+    loss = GridLoss(scale=3, window=4)
+    assert float(loss(hr, sr)) == pytest.approx(np.mean(deviations), rel=1e-4)
+    again = GridLoss.from_config(loss.get_config())
+    assert float(again(hr, sr)) == pytest.approx(float(loss(hr, sr)))
+
+
+def test_grid_loss_is_of_what_repeats_with_the_lr_pixels():
+    rng = np.random.default_rng(0)
+    hr = rng.uniform(50, 200, (1, 64, 64, 3))
+    grid = np.zeros_like(hr)
+    grid[:, ::4, ::4] = 2.55
+    # Brightness, and a pattern with another period, cost next to nothing.
+    other = np.zeros_like(hr)
+    other[:, :, ::5] = 2.55
+    loss = GridLoss()
+    expected = 0.01 * np.sqrt(1 / 16 - 1 / 16**2)
+    assert float(loss(hr, hr)) == pytest.approx(0, abs=1e-7)
+    assert float(loss(hr, hr + 10)) == pytest.approx(0, abs=1e-5)
+    assert float(loss(hr, hr + grid)) == pytest.approx(expected, rel=0.05)
+    assert float(loss(hr, hr + other)) < expected / 3
+
+
+@pytest.mark.parametrize("arguments", [{"scale": 1}, {"window": 3}])
+def test_grid_loss_names_bad_arguments(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}="):
+        GridLoss(**arguments)
+
+
+def test_grid_loss_refuses_images_smaller_than_a_window():
+    images = np.zeros((1, 32, 28, 3))
+    with pytest.raises(ValueError, match=r"32 pixels.*\(1, 32, 28, 3\)"):
+        GridLoss()(images, images)
 
 
 def keras_features(loss, images, layer, before_activation=False):
@@ -184,20 +240,70 @@ def test_bad_arguments_are_named(arguments, error, message):
         VGGContentLoss(**arguments).build()
 
 
-def test_adversarial_losses_are_cross_entropies():
+def test_vanilla_losses_are_cross_entropies():
     rng = np.random.default_rng(0)
     real, fake = rng.normal(0, 3, (2, 4, 2, 2, 1)).astype("float32")
     entropy = keras.losses.BinaryCrossentropy(from_logits=True)
     ones, zeros = np.ones_like(real), np.zeros_like(real)
-    assert float(adversarial_loss(fake)) == pytest.approx(
+    loss = ADVERSARIAL_LOSSES["vanilla"]
+    assert float(loss.generator(real, fake)) == pytest.approx(
         float(entropy(ones, fake)), rel=1e-5
     )
-    assert float(discriminator_loss(real, fake)) == pytest.approx(
+    assert float(loss.discriminator(real, fake)) == pytest.approx(
         float(entropy(ones, real) + entropy(zeros, fake)), rel=1e-5
     )
 
 
-def test_losses_stay_finite_for_a_certain_discriminator():
-    certain = np.full((1, 2, 2, 1), 1e4, "float32")
-    assert float(adversarial_loss(-certain)) == pytest.approx(1e4)
-    assert float(discriminator_loss(certain, -certain)) == 0
+def log_sigmoid(x):
+    return -np.logaddexp(0, -x)
+
+
+@pytest.mark.parametrize(
+    "name, generator, discriminator",
+    [
+        (
+            "relativistic",
+            lambda r, f: (
+                -np.mean(log_sigmoid(f - r.mean()))
+                - np.mean(log_sigmoid(f.mean() - r))
+            ),
+            lambda r, f: (
+                -np.mean(log_sigmoid(r - f.mean()))
+                - np.mean(log_sigmoid(r.mean() - f))
+            ),
+        ),
+        (
+            "hinge",
+            lambda r, f: -np.mean(f),
+            lambda r, f: (
+                -np.mean(np.minimum(0, r - 1)) - np.mean(np.minimum(0, -1 - f))
+            ),
+        ),
+        (
+            "least_squares",
+            lambda r, f: np.mean((f - 1) ** 2) / 2,
+            lambda r, f: np.mean((r - 1) ** 2) / 2 + np.mean(f**2) / 2,
+        ),
+    ],
+)
+def test_adversarial_losses_are_those_of_their_papers(
+    name, generator, discriminator
+):
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(0.5, 3, (2, 4, 2, 2, 1)).astype("float32")
+    loss = ADVERSARIAL_LOSSES[name]
+    logits = ops.convert_to_tensor(real), ops.convert_to_tensor(fake)
+    assert float(loss.generator(*logits)) == pytest.approx(
+        generator(real, fake), rel=1e-5
+    )
+    assert float(loss.discriminator(*logits)) == pytest.approx(
+        discriminator(real, fake), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("name", ["vanilla", "relativistic"])
+def test_losses_stay_finite_for_a_confident_discriminator(name):
+    real = ops.full((1, 2, 2, 1), 1e4)
+    loss = ADVERSARIAL_LOSSES[name]
+    assert 1e4 <= float(loss.generator(real, -real)) < np.inf
+    assert float(loss.discriminator(real, -real)) == 0
