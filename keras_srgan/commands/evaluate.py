@@ -1,8 +1,8 @@
 """Measure models against HR photos, side by side with bicubic.
 
-Prints PSNR, SSIM and color shift for each photo, then the means. With -o, also
-writes them to results.csv and results.md, and for each photo a picture of the
-crop where the systems differ most.
+Prints PSNR, SSIM, color shift and grid for each photo, then the means. With -o,
+also writes them to results.csv and results.md, and for each photo a picture of
+the crop where the systems differ most.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def _evaluate(options):
     from keras_srgan.perceptual import pyiqa_metric
     from keras_srgan.photo import save_photo
 
-    metrics = pixel_metrics(options.channel)
+    metrics = pixel_metrics(options.channel, options.scale)
     if options.vgg_weights:
         metrics["vgg"] = VGGDistances(options.vgg_weights)
     for name in options.pyiqa:
