@@ -30,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--model",
-        type=pathlib.Path,
         metavar="MODEL",
         help="presets (keras-srgan presets lists them) or saved models "
         "(.keras)",
@@ -145,6 +144,7 @@ def _evaluate(options):
 def _get_title(path, taken):
     """Returns the shortest title that no other system has."""
     # Runs leave models of the same name in different folders.
+    path = pathlib.Path(path)
     name = path.name.removesuffix(".keras")
     titles = name, f"{path.resolve().parent.name}/{name}", str(path)
     return next(t for t in titles if t not in {*taken, "HR"} or t == titles[-1])
