@@ -34,11 +34,11 @@ def serve_ours(settings):
     if settings.precision == "bfloat16":
         keras.config.set_dtype_policy("mixed_bfloat16")
     from keras_srgan import Generator
-    from keras_srgan import upscale
+    from keras_srgan import Upscaler
 
-    generator = Generator()
+    upscaler = Upscaler(Generator())
     x = photo(settings)
-    serve(lambda: upscale(generator, x))
+    serve(lambda: upscaler(x))
 
 
 def serve_peer(settings):

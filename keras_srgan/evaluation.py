@@ -1,5 +1,6 @@
 import csv
 import io
+import math
 import os
 import pathlib
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from PIL import Image
 
 from keras_srgan import pictures
 from keras_srgan.files import replacing
+from keras_srgan.grid import grid_strength
 from keras_srgan.matching import Files
 from keras_srgan.matching import MatchedPhotos
 from keras_srgan.metrics import psnr
@@ -27,6 +29,7 @@ HEADINGS = {
     "shift_red": "R shift",
     "shift_green": "G shift",
     "shift_blue": "B shift",
+    "grid": "Grid",
     "vgg54": "VGG54",
     "layered": "Layered",
     "lpips": "LPIPS",
@@ -37,6 +40,7 @@ FORMATS = {
     "shift_red": "+.2f",
     "shift_green": "+.2f",
     "shift_blue": "+.2f",
+    "grid": ".2f",
     "niqe": ".2f",
 }
 
@@ -44,18 +48,20 @@ Metric = Callable[[np.ndarray, np.ndarray], float | dict[str, float]]
 Row = dict[str, str | float]
 
 
-def pixel_metrics(channel: str = "y") -> dict[str, Metric]:
+def pixel_metrics(channel: str = "y", scale: int = 4) -> dict[str, Metric]:
     """Returns the metrics that are computed from pixels alone.
 
     Args:
         channel: `"y"` or `"rgb"`, the channels of PSNR and SSIM. Defaults to
             `"y"`.
+        scale: Integer, at least 2. The period of the grid. Defaults to `4`.
 
     Returns:
         Dict of name to a function of `hr` and `sr`, uint8 arrays of the same
         shape `(height, width, 3)`, that returns a float: `"psnr"` in dB,
-        `"ssim"`, and `"shift_red"`, `"shift_green"` and `"shift_blue"`, the
-        mean of `sr` minus that of `hr`, in levels.
+        `"ssim"`, `"shift_red"`, `"shift_green"` and `"shift_blue"`, the mean
+        of `sr` minus that of `hr` in levels, and `"grid"`, the
+        `grid_strength` of `sr` in levels, NaN without flat areas.
 
     Example:
 
@@ -74,12 +80,18 @@ def pixel_metrics(channel: str = "y") -> dict[str, Metric]:
     def shift(i):
         return lambda hr, sr: float(sr[..., i].mean() - hr[..., i].mean())
 
+    def grid(hr, sr):
+        if min(sr.shape[:2]) < 17:
+            return math.nan
+        return grid_strength(sr, scale)
+
     return {
         "psnr": figure(psnr),
         "ssim": figure(ssim),
         "shift_red": shift(0),
         "shift_green": shift(1),
         "shift_blue": shift(2),
+        "grid": grid,
     }
 
 
@@ -172,7 +184,7 @@ def evaluate_images(
             f"`shave` must be a non-negative integer. Received: shave={shave!r}"
         )
     inside = slice(shave, -shave or None)
-    metrics = pixel_metrics() if metrics is None else metrics
+    metrics = pixel_metrics(scale=scale) if metrics is None else metrics
     progress = progress or (lambda fraction: None)
     # Report bad files now rather than after an hour.
     for name in photos.names:
@@ -217,7 +229,7 @@ def evaluate_images(
 
 
 def mean_rows(rows: Sequence[Row]) -> list[Row]:
-    """Returns each system's mean over the images.
+    """Returns each system's mean over the images, without NaN.
 
     Args:
         rows: List of dicts, as `evaluate_images` returns.
@@ -234,13 +246,18 @@ def mean_rows(rows: Sequence[Row]) -> list[Row]:
             "image": "mean",
             "system": system,
             **{
-                metric: float(np.mean([row[metric] for row in group]))
+                metric: _mean([row[metric] for row in group])
                 for metric in group[0]
                 if metric not in ("image", "system")
             },
         }
         for system, group in systems.items()
     ]
+
+
+def _mean(values):
+    values = [value for value in values if not math.isnan(value)]
+    return float(np.mean(values)) if values else math.nan
 
 
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
@@ -251,14 +268,16 @@ def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """
     headings = [HEADINGS.get(name, name) for name in rows[0]]
     return headings, [
-        [
-            value
-            if isinstance(value, str)
-            else format(value, FORMATS.get(name, ".4f"))
-            for name, value in row.items()
-        ]
-        for row in rows
+        [_format(name, value) for name, value in row.items()] for row in rows
     ]
+
+
+def _format(name, value):
+    if isinstance(value, str):
+        return value
+    if math.isnan(value):
+        return "–"
+    return format(value, FORMATS.get(name, ".4f"))
 
 
 def save_tables(

@@ -16,9 +16,10 @@ def load_generator(name_or_path: str | os.PathLike) -> keras.Model:
     built.
 
     Args:
-        name_or_path: Name of a preset (see `presets`), path of a preset's
-            folder, or path of a `.keras` file of an `SRGAN`, a `Generator`,
-            an `SRGANBackbone` or another functional generator.
+        name_or_path: A preset, as for `Generator.from_preset`: a name (see
+            `presets`), path of a folder or handle. Or the path of a `.keras`
+            file of an `SRGAN`, a `Generator`, an `SRGANBackbone` or another
+            functional generator.
 
     Returns:
         A `Generator`, or the functional model of the file.
@@ -26,9 +27,9 @@ def load_generator(name_or_path: str | os.PathLike) -> keras.Model:
     Raises:
         ValueError: if there is no such preset (the message lists them), or
             the file holds another kind of model.
-        OSError: if the file is missing or damaged.
+        OSError: if the file is missing or damaged, or cannot be downloaded.
         ImportError: if the file holds an `SRGANBackbone` and keras-hub is not
-            installed.
+            installed, or a handle needs a package that is not installed.
 
     Example:
 

@@ -19,6 +19,8 @@ from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows
 from keras_srgan.evaluation import pixel_metrics
 from keras_srgan.evaluation import save_tables
+from keras_srgan.evaluation import table
+from keras_srgan.grid import grid_strength
 from keras_srgan.photo import load_image
 
 BICUBIC = {"bicubic": "bicubic"}
@@ -73,6 +75,23 @@ def test_figures_are_those_of_the_metrics(save, pair):
         shift = pred[4:-4, 4:-4].mean((0, 1)) - true[4:-4, 4:-4].mean((0, 1))
         colors = [row[f"shift_{c}"] for c in ("red", "green", "blue")]
         np.testing.assert_allclose(colors, shift, atol=1e-9)
+
+
+def test_grid_is_that_of_the_result(save):
+    flat = np.full((48, 40, 3), 100, "uint8")
+    grid = flat.copy()
+    grid[::4, ::4] += 4
+    hr = save("hr", flat=flat, small=flat[:24, :24])
+    outputs = save("out", flat=grid, small=flat[:24, :24])
+    rows = evaluate_images({"x": outputs}, hr)
+    assert [row["image"] for row in rows] == ["flat", "small"]
+    assert rows[0]["grid"] == pytest.approx(grid_strength(grid), rel=0.1)
+    assert rows[0]["grid"] > 0.5
+    # Too small to have any flat area; the mean leaves it out.
+    assert np.isnan(rows[1]["grid"])
+    assert mean_rows(rows)[0]["grid"] == rows[0]["grid"]
+    _, cells = table(rows)
+    assert cells[1][-1] == "–"
 
 
 def test_hr_is_cut_at_right_and_bottom_to_multiples_of_the_scale(

@@ -1,8 +1,8 @@
 """Measure models against HR photos, side by side with bicubic.
 
-Prints PSNR, SSIM and color shift for each photo, then the means. With -o, also
-writes them to results.csv and results.md, and for each photo a picture of the
-crop where the systems differ most.
+Prints PSNR, SSIM, color shift and grid for each photo, then the means. With -o,
+also writes them to results.csv and results.md, and for each photo a picture of
+the crop where the systems differ most.
 """
 
 import argparse
@@ -30,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--model",
-        type=pathlib.Path,
         metavar="MODEL",
         help="presets (keras-srgan presets lists them) or saved models "
         "(.keras)",
@@ -91,7 +90,7 @@ def _evaluate(options):
     from keras_srgan.perceptual import pyiqa_metric
     from keras_srgan.photo import save_photo
 
-    metrics = pixel_metrics(options.channel)
+    metrics = pixel_metrics(options.channel, options.scale)
     if options.vgg_weights:
         metrics["vgg"] = VGGDistances(options.vgg_weights)
     for name in options.pyiqa:
@@ -145,6 +144,7 @@ def _evaluate(options):
 def _get_title(path, taken):
     """Returns the shortest title that no other system has."""
     # Runs leave models of the same name in different folders.
+    path = pathlib.Path(path)
     name = path.name.removesuffix(".keras")
     titles = name, f"{path.resolve().parent.name}/{name}", str(path)
     return next(t for t in titles if t not in {*taken, "HR"} or t == titles[-1])

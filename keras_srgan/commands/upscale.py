@@ -49,7 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        type=Path,
         default="srgan_x4",
         metavar="MODEL",
         help="a preset (keras-srgan presets lists them), or a .keras file of "
