@@ -234,7 +234,7 @@ def test_probability_is_the_share_of_degraded_images(photo, name):
     changed = np.abs(as_numpy(layer(same)) - same).max(axis=(1, 2, 3)) > 1e-3
     assert 0.15 < changed.mean() < 0.45
     parameters = layer.draw(same[:2])
-    parameters["applied"] = [False, True]
+    parameters["applied"] = np.array([False, True])
     one = as_numpy(layer(same[:2], parameters=parameters))
     np.testing.assert_allclose(one[0], same[0], atol=1e-4)
     assert np.abs(one[1] - same[1]).max() > 0.1
@@ -399,7 +399,8 @@ for layer, given in zip(layers, parameters, strict=True):
     name = type(layer).__name__
     results[name] = keras.ops.convert_to_numpy(layer(batch, parameters=given))
 chain = DegradationChain(layers)
-results["chain"] = keras.ops.convert_to_numpy(chain(batch, parameters=parameters))
+lr = chain(batch, parameters=parameters)
+results["chain"] = keras.ops.convert_to_numpy(lr)
 np.savez(f"{folder}/{keras.backend.backend()}.npz", **results)
 """
 

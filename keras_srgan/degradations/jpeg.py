@@ -77,19 +77,12 @@ class JPEGCompression(RandomDegradation):
     def __init__(self, quality=(30, 95), subsampling="4:2:0", **kwargs):
         super().__init__(**kwargs)
         self.quality = check_bounds("quality", quality, 1, 100)
-        if isinstance(subsampling, str):
-            subsampling = (subsampling,)
-        if not subsampling or not set(subsampling) <= set(SUBSAMPLING):
-            raise ValueError(
-                "`subsampling` must be '4:4:4', '4:2:0' or a tuple of them. "
-                f"Received: subsampling={subsampling!r}"
-            )
-        self.subsampling = tuple(sorted(set(subsampling)))
+        self.subsampling = check_subsampling(subsampling)
 
     def draw(self, images):
         low, high = self.quality
         quality = ops.floor(self.uniform(images, (low, high + 1)))
-        share = {("4:4:4",): 0.0, ("4:2:0",): 1.0}.get(self.subsampling, 0.5)
+        share = self.subsampling.count("4:2:0") / len(self.subsampling)
         return {
             "quality": ops.minimum(quality, high),
             "subsampled": self.chance(images, share),
@@ -97,22 +90,18 @@ class JPEGCompression(RandomDegradation):
 
     def degrade(self, images, quality, subsampled):
         _, height, width, _ = ops.shape(images)
-        images = to_levels(images)
-        images = extend(images, 0, (-height % 16, -width % 16))
-        y, chroma = _rgb_to_ycc(images)
-        y = _quantize(y, _scale_table(LUMINANCE, quality))
-
-        table = _scale_table(CHROMINANCE, quality)
-        small = _quantize(_halve(chroma), table)
-        # The decoder does not look at the padding.
-        small = small[:, : (height + 1) // 2, : (width + 1) // 2]
-        large = _quantize(chroma, table)
+        y, chroma = _rgb_to_ycc(to_levels(images))
+        y = _compress(y, _scale_table(LUMINANCE, quality))
+        tables = _scale_table(CHROMINANCE, quality)
+        # libjpeg pads columns before it averages, and rows after.
+        small = _halve(extend(chroma, 0, (height % 2, -width % 16)))
+        small = _compress(small, tables)[:, :, : (width + 1) // 2]
         chroma = ops.where(
             per_image(subsampled, "bool"),
             _double(small)[:, :height, :width],
-            large[:, :height, :width],
+            _compress(chroma, tables),
         )
-        return _ycc_to_rgb(y[:, :height, :width], chroma)
+        return _ycc_to_rgb(y, chroma)
 
     def get_config(self):
         return {
@@ -120,6 +109,18 @@ class JPEGCompression(RandomDegradation):
             "quality": self.quality,
             "subsampling": self.subsampling,
         }
+
+
+def check_subsampling(subsampling):
+    """Returns `subsampling` as a tuple of some of `SUBSAMPLING`."""
+    if isinstance(subsampling, str):
+        subsampling = (subsampling,)
+    if not subsampling or not set(subsampling) <= set(SUBSAMPLING):
+        raise ValueError(
+            "`subsampling` must be '4:4:4', '4:2:0' or a tuple of them. "
+            f"Received: subsampling={subsampling!r}"
+        )
+    return tuple(subsampling)
 
 
 def scale_table(table, quality):
@@ -183,6 +184,13 @@ def _double(planes):
     ]
     planes = ops.floor(ops.stack(columns, axis=4) / 16)
     return ops.reshape(planes, (-1, 2 * height, 2 * width, channels))
+
+
+def _compress(planes, tables):
+    """Returns planes of any size after compression; see `_quantize`."""
+    _, height, width, _ = ops.shape(planes)
+    planes = extend(planes, 0, (-height % 8, -width % 8))
+    return _quantize(planes, tables)[:, :height, :width]
 
 
 def _quantize(planes, tables):

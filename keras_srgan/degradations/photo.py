@@ -10,6 +10,7 @@ from keras_srgan.degradations.blur import GaussianBlur
 from keras_srgan.degradations.chain import DegradationChain
 from keras_srgan.degradations.jpeg import SUBSAMPLING
 from keras_srgan.degradations.jpeg import JPEGCompression
+from keras_srgan.degradations.jpeg import check_subsampling
 from keras_srgan.degradations.noise import SensorNoise
 from keras_srgan.degradations.resize import RandomResize
 from keras_srgan.degradations.sinc import SincFilter
@@ -121,7 +122,7 @@ class PhotoDegradation(DegradationChain):
             "gain": check_bounds("gain", gain, 0, 255),
             "jpeg": check_probability("jpeg", jpeg),
             "quality": check_bounds("quality", quality, 1, 100),
-            "subsampling": subsampling,
+            "subsampling": check_subsampling(subsampling),
             "factors": tuple(factors),
             "ringing": check_probability("ringing", ringing),
             "seed": seed,
