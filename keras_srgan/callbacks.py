@@ -10,12 +10,12 @@ import numpy as np
 from PIL import Image
 
 from keras_srgan import pictures
+from keras_srgan.collectives import gather
+from keras_srgan.collectives import process
 from keras_srgan.distribution import is_first
 from keras_srgan.files import make_writable
 from keras_srgan.files import remove_leftovers
 from keras_srgan.files import replacing
-from keras_srgan.trainers import gather
-from keras_srgan.trainers import process
 
 MAX_PHOTOS = 6
 

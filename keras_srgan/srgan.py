@@ -9,7 +9,9 @@ from keras_srgan.augmentation import Augmentation
 from keras_srgan.callbacks import StopOnNonFinite
 from keras_srgan.checks import check_images
 from keras_srgan.checks import check_range
-from keras_srgan.degradation import Degradation
+from keras_srgan.collectives import devices
+from keras_srgan.collectives import process
+from keras_srgan.degradations import Degradation
 from keras_srgan.discriminator import Discriminator
 from keras_srgan.distribution import average
 from keras_srgan.distribution import is_first
@@ -21,8 +23,6 @@ from keras_srgan.losses import VGGContentLoss
 from keras_srgan.metrics import PSNR
 from keras_srgan.optimizers import PlayersOptimizer
 from keras_srgan.trainers import Trainer
-from keras_srgan.trainers import devices
-from keras_srgan.trainers import process
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")

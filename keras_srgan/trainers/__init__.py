@@ -6,11 +6,6 @@ variables alone, and applies the gradients of both at once; and, for many
 devices:
 
 - `distribute()` sets up all devices that there are, and other processes;
-- `process()` returns the index of this process and how many there are;
-- `devices()` returns how many devices share each batch, in all processes;
-- `share()` returns, within a step, which part of a batch it sees: its index
-  and how many there are;
-- `gather(values)` returns the numbers of all processes, a row a process;
 - `Trainer.replicas` is by how much Keras divides a `keras.losses.Loss`, to
   add it up over devices.
 """
@@ -30,7 +25,3 @@ match keras.backend.backend():
 
 Trainer = trainer.Trainer
 distribute = trainer.distribute
-process = trainer.process
-devices = trainer.devices
-share = trainer.share
-gather = trainer.gather

@@ -1,7 +1,7 @@
 import tensorflow as tf
 
-from keras_srgan.trainers.single import gather as gather
-from keras_srgan.trainers.single import process as process
+from keras_srgan.collectives import devices
+from keras_srgan.collectives import share
 
 
 class Trainer:
@@ -89,14 +89,3 @@ def distribute():
         names = [device.name for device in devices]
         strategy = tf.distribute.MirroredStrategy(names)
         tf.distribute.experimental_set_strategy(strategy)
-
-
-def devices():
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
-def share():
-    context = tf.distribute.get_replica_context()
-    if context is None:
-        return 0, 1
-    return context.replica_id_in_sync_group, context.num_replicas_in_sync

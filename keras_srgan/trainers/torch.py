@@ -63,26 +63,3 @@ def distribute():
         distributed.init_process_group("nccl")
     else:
         distributed.init_process_group("gloo")
-
-
-def process():
-    if not distributed.is_initialized():
-        return 0, 1
-    return distributed.get_rank(), distributed.get_world_size()
-
-
-def devices():
-    _, count = process()
-    return count
-
-
-# Of a batch, a step sees what its process has read.
-share = process
-
-
-def gather(values):
-    if not distributed.is_initialized():
-        return [values]
-    gathered = [None] * distributed.get_world_size()
-    distributed.all_gather_object(gathered, values)
-    return gathered
