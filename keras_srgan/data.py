@@ -9,11 +9,11 @@ import threading
 import warnings
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 from PIL import Image
 from PIL import ImageOps
 
+from keras_srgan.dataset import EpochDataset
 from keras_srgan.files import make_writable
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
@@ -67,7 +67,7 @@ def load_image(path: str | os.PathLike) -> np.ndarray:
         raise OSError(f"Cannot read the photo {path}: {error}") from error
 
 
-class ImageFolder(keras.utils.PyDataset):
+class ImageFolder(EpochDataset):
     """Batches of equal square crops of the photos in a folder.
 
     What it yields depends only on the files, the arguments, the epoch and the
