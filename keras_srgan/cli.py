@@ -5,6 +5,7 @@ import sys
 
 COMMANDS = {
     "upscale": "enlarge photos",
+    "train": "train a model on a folder of photos",
     "evaluate": "measure models against HR photos",
     "export": "write a model for another runtime (ONNX, LiteRT, …)",
     "import-torch": "make a model of a PyTorch checkpoint",

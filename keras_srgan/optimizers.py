@@ -1,6 +1,7 @@
 import contextlib
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -86,16 +87,17 @@ class PlayersOptimizer(keras.optimizers.MultiOptimizer):
         self.iterations.assign_add(1)
 
     def averages(self) -> list:
-        """Returns pairs of a variable and the variable with its average.
+        """Returns pairs of a variable and a NumPy array with its average.
 
         Only those of optimizers with `use_ema=True` that have made a step:
         before its first step, the average of a network is zero.
         """
         return [
-            pair
+            # A copy, as JAX cannot donate one buffer for two variables.
+            (variable, np.array(ops.convert_to_numpy(average)))
             for optimizer in self.optimizers
             if optimizer.use_ema and ops.convert_to_numpy(optimizer.iterations)
-            for pair in zip(
+            for variable, average in zip(
                 optimizer._trainable_variables,
                 optimizer._model_variables_moving_average,
                 strict=True,

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_srgan.files import replacing
+
 FOLDER = Path(__file__).parent / "weights"
 CONFIG = "config.json"
 WEIGHTS = "weights.npz"
@@ -84,3 +86,47 @@ def _read_config(file):
         return json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise OSError(f"Cannot read preset {file}: {error}") from error
+
+
+def save_preset(
+    generator,
+    folder: str | os.PathLike,
+    *,
+    description: str,
+    version: str,
+) -> None:
+    """Writes a generator as a preset, with weights in half precision.
+
+    Args:
+        generator: `Generator`.
+        folder: Path of the folder; a preset in it is replaced.
+        description: String, a sentence for `presets()`.
+        version: String. Change it whenever the weights change.
+
+    Example:
+
+    ```python
+    from keras_srgan import Generator
+    from keras_srgan.preset import save_preset
+
+    save_preset(Generator(), "mine", description="untrained", version="1")
+    Generator.from_preset("mine")
+    ```
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = generator.get_config()
+    for name in "name", "trainable", "dtype":
+        del config[name]
+    with replacing(folder / WEIGHTS) as partial, open(partial, "wb") as file:
+        np.savez(file, *[w.astype("float16") for w in generator.get_weights()])
+    digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
+    about = {
+        "description": description,
+        "version": version,
+        "generator": config,
+        "parameters": generator.count_params(),
+        "sha256": digest,
+    }
+    with replacing(folder / CONFIG) as partial:
+        partial.write_text(json.dumps(about, indent=2) + "\n", "utf-8")

@@ -161,8 +161,13 @@ class Settings:
         # A run may be resumed from another folder.
         if self.start and os.path.exists(self.start):
             self.start = os.path.abspath(self.start)
-        if os.path.exists(self.vgg_weights):
+        if self.vgg_weights != "imagenet":
             self.vgg_weights = os.path.abspath(self.vgg_weights)
+            if not os.path.isfile(self.vgg_weights):
+                raise ValueError(
+                    "`vgg_weights` must be 'imagenet' or an existing file. "
+                    f"Received: vgg_weights={self.vgg_weights!r}"
+                )
         if isinstance(self.photos, str):
             self.photos = os.path.abspath(self.photos)
         elif self.photos:
@@ -200,7 +205,9 @@ class Settings:
         ]
         for title, table in {**tables, "versions": _versions()}.items():
             lines += ["", f"[{title}]"]
-            lines += [f"{name} = {_toml(value)}" for name, value in table.items()]
+            lines += [
+                f"{name} = {_toml(value)}" for name, value in table.items()
+            ]
         # An empty table differs from the default.
         for name, value in values.items():
             if value == {}:

@@ -9,9 +9,9 @@ from keras_srgan.files import replacing
 class PeriodicCheckpoint(FirstProcessCallback):
     """Saves the model every few epochs, and after the last.
 
-    The files, such as `srgan-epoch-0020.keras`, are kept: to compare, to publish,
-    to start another run from. Where an optimizer averages the weights, they
-    hold the averages.
+    The files, such as `srgan-epoch-0020.keras`, are kept: to compare, to
+    publish, to start another run from. Where an optimizer averages the
+    weights, they hold the averages.
 
     Args:
         directory: Path of the folder to write to; made if missing.

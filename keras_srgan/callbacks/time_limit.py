@@ -13,7 +13,7 @@ class TimeLimit(keras.callbacks.Callback):
     time that was left at its last backup.
 
     Args:
-        minutes: Positive float. Time of the epochs in `fit`, validation and
+        minutes: Positive float, or infinity. Time of the epochs, validation and
             the work of callbacks included.
 
     Attributes:
@@ -47,7 +47,7 @@ class TimeLimit(keras.callbacks.Callback):
 
     def get_state(self) -> dict:
         """Returns the state of a run that `RunBackup` keeps."""
-        return {"minutes": self.minutes, "spent": self.spent}
+        return {"spent": self.spent}
 
     def set_state(self, state: dict) -> None:
         """Sets the state that `get_state` returned."""
