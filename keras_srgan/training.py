@@ -122,6 +122,11 @@ class TrainingRun:
         found = self._backup().find()
         return found[0] if found else 0
 
+    @property
+    def _minutes_spent(self):
+        state = self._backup().read_state(callbacks.TimeLimit)
+        return state["spent"] if state else 0.0
+
     def train(
         self, epochs: int | None = None, minutes: float | None = None
     ) -> bool:
@@ -145,12 +150,9 @@ class TrainingRun:
             )
             return False
         done = self.epochs_done
-        spent = (self._backup().read_state(callbacks.TimeLimit) or {}).get(
-            "spent", 0.0
-        )
         epochs = amount["epochs"] or ENDLESS
         limit = amount["minutes"] or math.inf
-        if spent >= limit:
+        if self._minutes_spent >= limit:
             # Killed between the last epoch and its end.
             epochs = done
         self.log(
@@ -267,20 +269,23 @@ class TrainingRun:
 
     def _read_amount(self, epochs, minutes):
         """Returns the epochs and minutes to train in all, and if they are."""
-        if epochs is not None or minutes is not None:
-            state = self._backup().read_state(callbacks.TimeLimit)
-            spent = state["spent"] if state else 0.0
-            amount = {
-                "epochs": epochs,
-                "minutes": minutes and minutes + spent,
-                "finished": epochs is not None and epochs <= self.epochs_done,
-            }
-            self._write_amount(amount)
-            return amount
         path = self.directory / "amount.json"
+        stored = {"epochs": None, "minutes": None, "finished": False}
         if path.exists():
-            return json.loads(path.read_text("utf-8"))
-        return {"epochs": None, "minutes": None, "finished": False}
+            stored = json.loads(path.read_text("utf-8"))
+        if epochs is None and minutes is None:
+            return stored
+        if minutes is not None:
+            minutes += self._minutes_spent
+        amount = {
+            "epochs": epochs,
+            "minutes": minutes,
+            "finished": stored["finished"]
+            and epochs is not None
+            and epochs <= self.epochs_done,
+        }
+        self._write_amount(amount)
+        return amount
 
     def _write_amount(self, amount):
         if is_first():
