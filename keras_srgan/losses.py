@@ -1,31 +1,33 @@
-import os
+import math
 
 import keras
 from keras import ops
 
-from keras_srgan.layers import Conv2D
+from keras_srgan.vgg import LAYERS
+from keras_srgan.vgg import VGG19Features
 
-VGG19_WEIGHTS = (
-    "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
-    "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
-)
-VGG19_CONV_LAYERS = [
-    f"block{block}_conv{conv}"
-    for block, convs in enumerate((2, 2, 4, 4, 4), start=1)
-    for conv in range(1, convs + 1)
-]
+DISTANCES = {"squared": ops.square, "absolute": ops.abs}
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class PixelLoss(keras.losses.Loss):
-    """Mean squared difference of pixels, in the [-1, 1] of the networks.
+    """Mean difference of pixel values, scaled to the networks' [-1, 1].
 
-    As a content loss it gives the smooth, faithful photos of SRResNet; a
-    little of it beside `VGGContentLoss` holds colour and brightness.
+    As the content loss it trains an SRResNet: smooth photos with a high PSNR.
+    With a small weight next to `VGGContentLoss`, it prevents shifts of color
+    and brightness.
+
+    Args:
+        distance: String, `"squared"` for the mean squared difference or
+            `"absolute"` for the mean absolute difference, which is twice that
+            of photos in [0, 1]. Defaults to `"squared"`.
 
     Call arguments:
-        y_true, y_pred: HR and generated images, `(batch, height, width, 3)`,
-            RGB in [0, 255].
+        y_true: HR images, `(batch, height, width, 3)`, RGB in [0, 255].
+        y_pred: Generated images of the same shape.
+
+    Raises:
+        ValueError: if `distance` is not one of the above.
 
     Example:
 
@@ -35,6 +37,7 @@ class PixelLoss(keras.losses.Loss):
 
     black, white = np.zeros((1, 8, 8, 3)), np.full((1, 8, 8, 3), 255.0)
     PixelLoss()(black, white)  # 4.0
+    PixelLoss("absolute")(black, white)  # 2.0
     ```
 
     Reference: Ledig et al., "Photo-Realistic Single Image Super-Resolution
@@ -42,40 +45,156 @@ class PixelLoss(keras.losses.Loss):
     https://arxiv.org/abs/1609.04802
     """
 
-    def __init__(self, name="pixel_loss", **kwargs):
+    def __init__(self, distance="squared", name="pixel_loss", **kwargs):
         super().__init__(name=name, **kwargs)
+        self.distance = _check_distance(distance)
 
     def call(self, y_true, y_pred):
-        return ops.mean(ops.square((y_true - y_pred) / 127.5), axis=-1)
+        difference = (y_true - y_pred) / 127.5
+        return ops.mean(DISTANCES[self.distance](difference), axis=-1)
+
+    def get_config(self):
+        return {**super().get_config(), "distance": self.distance}
+
+
+@keras.saving.register_keras_serializable(package="keras_srgan")
+class GridLoss(keras.losses.Loss):
+    """Penalty on errors that repeat with the pixels of the LR image.
+
+    VGG19 and discriminators pool by twos from the corner of a crop, and
+    sub-pixel convolutions repeat with the LR pixels. Trained together, they
+    draw a grid with a period of `scale` pixels. This loss averages the error
+    in overlapping windows, separately at each of the `scale * scale` positions
+    within an LR pixel. Without a grid these averages are equal; the loss is
+    their standard deviation, averaged over channels and windows. It does not
+    depend on the mean error, on blur, or on detail that is not locked to the
+    LR pixels.
+
+    Args:
+        scale: Integer, at least 2. Period of the grid: the scale of the
+            generator. Defaults to `4`.
+        window: Integer, even, at least 2. Size of a window in LR pixels.
+            Windows overlap by half. Images must be at least
+            `scale * window` pixels high and wide. Defaults to `8`.
+
+    Call arguments:
+        y_true: HR images, `(batch, height, width, 3)`, RGB in [0, 255], height
+            and width multiples of `scale`.
+        y_pred: Generated images of the same shape.
+
+    Call returns:
+        A scalar tensor, at least 0: the standard deviation in units of [0, 1].
+
+    Raises:
+        ValueError: if an argument is not one of the above; in a call, if the
+            images are smaller than a window.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_srgan.losses import GridLoss
+
+    photo = np.full((1, 64, 64, 3), 100.0)
+    grid = photo.copy()
+    grid[:, ::4, ::4] += 255 / 100
+    GridLoss()(photo, photo + 10)  # 0.0
+    GridLoss()(photo, grid)  # 0.0023
+    ```
+    """
+
+    def __init__(self, scale=4, window=8, name="grid_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        if not isinstance(scale, int) or scale < 2:
+            raise ValueError(
+                "`scale` must be an integer of at least 2. "
+                f"Received: scale={scale!r}"
+            )
+        if not isinstance(window, int) or window < 2 or window % 2:
+            raise ValueError(
+                "`window` must be an even integer of at least 2. "
+                f"Received: window={window!r}"
+            )
+        self.scale = scale
+        self.window = window
+
+    def call(self, y_true, y_pred):
+        smallest = self.scale * self.window
+        if any(size and size < smallest for size in y_pred.shape[1:3]):
+            raise ValueError(
+                f"GridLoss needs images of at least {smallest} pixels a side. "
+                f"Received: y_pred.shape={tuple(y_pred.shape)}"
+            )
+        errors = ops.space_to_depth(
+            (y_pred - y_true) / 255, self.scale, data_format="channels_last"
+        )
+        # `(batch, rows, columns, scale * scale * 3)`: positions, then colors.
+        means = ops.average_pool(
+            errors,
+            self.window,
+            strides=self.window // 2,
+            padding="valid",
+            data_format="channels_last",
+        )
+        means = ops.reshape(means, (*ops.shape(means)[:3], self.scale**2, 3))
+        variance = ops.var(means, axis=-2)
+        # A root has no finite slope at 0. This one is nearly straight above
+        # 0.03 levels.
+        deviation = ops.sqrt(variance + 1e-8) - 1e-4
+        return ops.mean(deviation, axis=(1, 2, 3))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "scale": self.scale,
+            "window": self.window,
+        }
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class VGGContentLoss(keras.losses.Loss):
-    """Mean squared difference of VGG19 features: how alike photos look.
+    """Difference of VGG19 features between photos: a perceptual loss.
 
-    The network is built at the first use, stays frozen, and is never part of
-    a saved model. Features are those of [0, 255] RGB through VGG19's own
-    preprocessing, after the activation, scaled by 1 / 12.75 so that the loss
-    is of the size of a pixel loss. (The reference experiment fed [-1, 1]
-    straight in, so its logged losses are on another scale.)
+    By default it is the paper's VGG54: the mean squared difference of one
+    layer's features after activation, scaled by 1 / 12.75. With a dict of
+    layers and weights it is the weighted sum over those layers, from one
+    forward pass.
+
+    The network is created at the first use, is never trained, and is not part
+    of a saved model. It sees [0, 255] RGB through VGG19's own preprocessing.
+    (The reference experiment passed [-1, 1] directly, so its logged losses are
+    on another scale.)
 
     Args:
-        layer: String. A convolution of VGG19, `"block1_conv1"` to
-            `"block5_conv4"`. Defaults to `"block5_conv4"`, the paper's VGG54.
+        layer: String, a convolution of VGG19 from `"block1_conv1"` to
+            `"block5_conv4"`; or a dict of such names to weights, floats of at
+            least 0. Defaults to `"block5_conv4"`, the paper's VGG54.
         weights: `"imagenet"` (downloaded once, then cached), the path of a
             weights file of `keras.applications.VGG19(include_top=False)`, or
             `None` for random weights. Defaults to `"imagenet"`.
-        vgg_dtype: Dtype policy (or its name) the network computes in.
-            Defaults to the global policy. The loss itself is float32.
+        vgg_dtype: Dtype policy (or its name) of the network. Defaults to the
+            global policy. The loss itself is float32.
+        before_activation: Boolean. Whether to compare the features before
+            their ReLU, as ESRGAN does. Defaults to `False`.
+        distance: String, `"squared"` for the mean squared difference or
+            `"absolute"` for the mean absolute difference. Defaults to
+            `"squared"`.
+        feature_scale: Float, above 0. Factor of the features before they are
+            compared. Defaults to `1 / 12.75`, the paper's, which makes the
+            squared difference about as large as a pixel loss. Keras' weights
+            are for levels with a standard deviation of 57.6, while other
+            implementations normalize their input to 1: with `1 / 57.6` the
+            features have the same size as theirs, and layer weights that were
+            chosen for them can be used (the example shows Real-ESRGAN's).
 
     Call arguments:
-        y_true, y_pred: HR and generated images, `(batch, height, width, 3)`,
-            RGB in [0, 255].
+        y_true: HR images, `(batch, height, width, 3)`, RGB in [0, 255].
+        y_pred: Generated images of the same shape.
 
     Raises:
-        ValueError: if `layer` is unknown.
-        FileNotFoundError: if there is no file at `weights`, or `"imagenet"`
-            is neither cached nor downloadable.
+        ValueError: if an argument is not one of the above.
+        FileNotFoundError: at the first use, if the weights file is missing,
+            or `"imagenet"` is neither cached nor downloadable.
 
     Example:
 
@@ -86,11 +205,28 @@ class VGGContentLoss(keras.losses.Loss):
     loss = VGGContentLoss(layer="block2_conv2", weights=None)
     photos = np.random.uniform(0, 255, (1, 64, 64, 3)).astype("float32")
     loss(photos, photos)  # 0.0
+
+    several_layers = VGGContentLoss(
+        {
+            "block1_conv2": 0.1,
+            "block2_conv2": 0.1,
+            "block3_conv4": 1.0,
+            "block4_conv4": 1.0,
+            "block5_conv4": 1.0,
+        },
+        weights=None,
+        before_activation=True,
+        distance="absolute",
+        feature_scale=1 / 57.6,
+    )
+    several_layers(photos, photos)  # 0.0
     ```
 
-    Reference: Ledig et al., "Photo-Realistic Single Image Super-Resolution
+    References: Ledig et al., "Photo-Realistic Single Image Super-Resolution
     Using a Generative Adversarial Network" (2017), equation 5 and section
-    3.2, https://arxiv.org/abs/1609.04802
+    3.2, https://arxiv.org/abs/1609.04802; Wang et al., "ESRGAN: Enhanced
+    Super-Resolution Generative Adversarial Networks" (2018), section 3.3,
+    https://arxiv.org/abs/1809.00219
     """
 
     def __init__(
@@ -98,141 +234,97 @@ class VGGContentLoss(keras.losses.Loss):
         layer="block5_conv4",
         weights="imagenet",
         vgg_dtype=None,
+        before_activation=False,
+        distance="squared",
+        feature_scale=1 / 12.75,
         name="vgg_content_loss",
         **kwargs,
     ):
         super().__init__(name=name, **kwargs)
-        if layer not in VGG19_CONV_LAYERS:
+        layer_weights = dict(layer) if isinstance(layer, dict) else {layer: 1.0}
+        if not layer_weights or not all(
+            name in LAYERS and 0 <= weight < math.inf
+            for name, weight in layer_weights.items()
+        ):
             raise ValueError(
-                f"`layer` must be one of {', '.join(VGG19_CONV_LAYERS)}. "
+                f"`layer` must be one of {', '.join(LAYERS)}, or a dict of "
+                "such names to weights, floats of at least 0. "
                 f"Received: layer={layer!r}"
             )
-        if weights not in ("imagenet", None):
-            weights = os.fspath(weights)
-            if not weights.endswith(".h5"):
-                raise ValueError(
-                    "`weights` must be 'imagenet', None, or the path of a "
-                    f"Keras .h5 weights file. Received: weights={weights!r}"
-                )
+        if not 0 < feature_scale < math.inf:
+            raise ValueError(
+                "`feature_scale` must be a finite number above 0. "
+                f"Received: feature_scale={feature_scale!r}"
+            )
         self.layer = layer
-        self.weights = weights
-        self.vgg_dtype = keras.dtype_policies.get(
-            vgg_dtype or keras.config.dtype_policy()
+        self.layer_weights = layer_weights
+        self.distance = _check_distance(distance)
+        self.feature_scale = feature_scale
+        self._vgg = VGG19Features(
+            list(layer_weights), weights, before_activation, vgg_dtype
         )
-        self.variables = []
-        self._features = None
+
+    @property
+    def variables(self) -> list:
+        """The variables of VGG19; empty until it is built."""
+        return self._vgg.variables
 
     def build(self) -> None:
-        """Create the network and load its weights, unless that is done.
+        """Create the network and load its weights, unless already done.
 
-        Fitting does this beforehand: variables cannot be created in a
+        `fit` calls this first, because variables cannot be created in a
         compiled step.
         """
-        if self._features is not None:
-            return
-        vgg = self._build_vgg()
-        network = keras.Model(vgg.input, vgg.get_layer(self.layer).output)
-        weights = network.get_weights()
-        network = keras.models.clone_model(
-            network, clone_function=_with_fast_convolutions
-        )
-        network.set_weights(weights)
-        network.trainable = False
-        for layer in network.layers:
-            layer.dtype_policy = self.vgg_dtype
-        self.variables = network.variables
-        # A bare function hides the network from Keras' saving, which would
-        # else store its 80 MB in each model file.
-        self._features = lambda images: network(images, training=False)
+        self._vgg.build()
 
     def call(self, y_true, y_pred):
-        self.build()
-        target = ops.stop_gradient(self.features(y_true))
-        return ops.mean(ops.square(target - self.features(y_pred)), axis=-1)
+        targets, outputs = self._vgg(y_true), self._vgg(y_pred)
+        return sum(
+            weight
+            * ops.mean(
+                DISTANCES[self.distance](
+                    self.feature_scale
+                    * (ops.stop_gradient(targets[name]) - outputs[name])
+                ),
+                axis=(1, 2, 3),
+            )
+            for name, weight in self.layer_weights.items()
+        )
 
     def features(self, images):
-        """Return the scaled features of images, `(batch, h, w, channels)`.
+        """Returns the scaled features of images.
 
         Args:
             images: Tensor `(batch, height, width, 3)`, RGB in [0, 255].
-        """
-        self.build()
-        images = keras.applications.vgg19.preprocess_input(
-            ops.cast(images, "float32"), data_format="channels_last"
-        )
-        return ops.cast(self._features(images), "float32") / 12.75
 
-    def _build_vgg(self):
-        weights = self.weights
-        if weights not in ("imagenet", None) and not os.path.isfile(weights):
-            raise FileNotFoundError(
-                "There is no file at the `weights` of VGGContentLoss. "
-                f"Received: weights={weights!r}"
-            )
-        try:
-            return keras.applications.VGG19(include_top=False, weights=weights)
-        except Exception as error:
-            if weights != "imagenet":
-                raise
-            home = os.environ.get("KERAS_HOME", "~/.keras")
-            folder = os.path.join(os.path.expanduser(home), "models")
-            raise FileNotFoundError(
-                "The ImageNet weights of VGG19 could not be downloaded "
-                f"({error}). Fetch {VGG19_WEIGHTS} on another machine and put "
-                f"it into {folder}; or give the path of a weights file, "
-                "VGGContentLoss(weights=...); or train with "
-                'compile(content_loss="mse").'
-            ) from error
+        Returns:
+            A tensor `(batch, h, w, channels)` if `layer` is a string, else a
+            dict of layer name to such a tensor.
+        """
+        features = {
+            name: self.feature_scale * x
+            for name, x in self._vgg(images).items()
+        }
+        if isinstance(self.layer, dict):
+            return features
+        return features[self.layer]
 
     def get_config(self):
         return {
             **super().get_config(),
             "layer": self.layer,
-            "weights": self.weights,
-            "vgg_dtype": keras.dtype_policies.serialize(self.vgg_dtype),
+            "weights": self._vgg.weights,
+            "vgg_dtype": keras.dtype_policies.serialize(self._vgg.dtype_policy),
+            "before_activation": self._vgg.before_activation,
+            "distance": self.distance,
+            "feature_scale": self.feature_scale,
         }
 
 
-def _with_fast_convolutions(layer):
-    if not isinstance(layer, keras.layers.Conv2D):
-        return layer.__class__.from_config(layer.get_config())
-    return Conv2D.from_config(layer.get_config())
-
-
-def adversarial_loss(fake_logits):
-    """How well the discriminator sees through generated images.
-
-    The sigmoid cross-entropy of its logits against "real": what the generator
-    lowers.
-
-    Args:
-        fake_logits: Tensor of any shape, logits of generated images.
-
-    Returns:
-        A scalar tensor, at least 0.
-
-    Reference: Ledig et al. (2017), equation 6,
-    https://arxiv.org/abs/1609.04802
-    """
-    return ops.mean(ops.softplus(-fake_logits))
-
-
-def discriminator_loss(real_logits, fake_logits):
-    """How often the discriminator is wrong.
-
-    The sigmoid cross-entropy of its logits of HR photos against "real", plus
-    that of generated images against "fake". Knowing nothing costs 2 log 2.
-
-    Args:
-        real_logits: Tensor of any shape, logits of HR photos.
-        fake_logits: Tensor of any shape, logits of generated images.
-
-    Returns:
-        A scalar tensor, at least 0.
-
-    Reference: Ledig et al. (2017), equation 2,
-    https://arxiv.org/abs/1609.04802
-    """
-    return ops.mean(ops.softplus(-real_logits)) + ops.mean(
-        ops.softplus(fake_logits)
-    )
+def _check_distance(distance):
+    if distance not in DISTANCES:
+        raise ValueError(
+            "`distance` must be 'squared' or 'absolute'. "
+            f"Received: distance={distance!r}"
+        )
+    return distance

@@ -3,6 +3,7 @@ import math
 import keras
 from keras import ops
 
+from keras_srgan.adversarial import ADVERSARIAL_LOSSES
 from keras_srgan.augmentation import Augmentation
 from keras_srgan.checks import check_images
 from keras_srgan.degradation import Degradation
@@ -10,10 +11,9 @@ from keras_srgan.discriminator import Discriminator
 from keras_srgan.export import export
 from keras_srgan.generator import Generator
 from keras_srgan.image_model import ImageModel
+from keras_srgan.losses import GridLoss
 from keras_srgan.losses import PixelLoss
 from keras_srgan.losses import VGGContentLoss
-from keras_srgan.losses import adversarial_loss
-from keras_srgan.losses import discriminator_loss
 from keras_srgan.metrics import PSNR
 from keras_srgan.optimizers import PlayersOptimizer
 
@@ -120,6 +120,7 @@ class SRGAN(ImageModel):
             for name in (
                 "content_loss",
                 "pixel_loss",
+                "grid_loss",
                 "adversarial_loss",
                 "discriminator_loss",
             )
@@ -174,13 +175,16 @@ class SRGAN(ImageModel):
         content_loss="vgg",
         adversarial_weight=1e-3,
         pixel_weight=0.0,
+        adversarial_loss="vanilla",
+        pixel_loss="mse",
+        grid_weight=0.0,
         metrics=None,
         run_eagerly=False,
         steps_per_execution=1,
         jit_compile="auto",
         auto_scale_loss=True,
     ):
-        """Choose losses and optimizers; the defaults are the reference's.
+        """Configures losses and optimizers; the defaults are the reference's.
 
         Args:
             generator_optimizer: `keras.optimizers.Optimizer` or its name.
@@ -188,14 +192,24 @@ class SRGAN(ImageModel):
                 epsilon 1e-8.
             discriminator_optimizer: Likewise; another object.
             content_loss: `"vgg"` for `VGGContentLoss()`, `"mse"` for
-                `PixelLoss()`, or a `keras.losses.Loss` of HR and generated
-                images in [0, 255]. Defaults to `"vgg"`.
+                `PixelLoss()`, `"mae"` for `PixelLoss("absolute")`, or a
+                `keras.losses.Loss` of HR and generated images in [0, 255].
+                Defaults to `"vgg"`.
             adversarial_weight: Float, at least 0. Weight of the adversarial
-                loss beside the content loss. With 0 the discriminator is left
-                alone and costs nothing: the PSNR-oriented first stage.
-                Defaults to `1e-3`.
-            pixel_weight: Float, at least 0. Weight of a `PixelLoss` beside
-                the content loss, against drifting colours. Defaults to `0.0`.
+                loss. With 0 the discriminator is neither trained nor
+                computed: the PSNR-oriented first stage. Defaults to `1e-3`.
+            pixel_weight: Float, at least 0. Weight of `pixel_loss` next to
+                the content loss; it prevents shifts of color. Defaults to
+                `0.0`.
+            adversarial_loss: String. `"vanilla"`, the cross-entropy of the
+                paper; `"relativistic"`, the relativistic average of ESRGAN;
+                `"hinge"`; or `"least_squares"`. Defaults to `"vanilla"`.
+            pixel_loss: `"mse"`, `"mae"` or a `keras.losses.Loss`, as for
+                `content_loss`. Defaults to `"mse"`.
+            grid_weight: Float, at least 0. Weight of `GridLoss(scale)`, which
+                prevents a grid with the period of the LR pixels. HR images
+                must then be at least `8 * scale` pixels high and wide.
+                Defaults to `0.0`.
             metrics: List of `keras.metrics.Metric` of HR and generated
                 images. Defaults to PSNR on Y, `scale` border pixels shaved.
             run_eagerly, steps_per_execution, jit_compile, auto_scale_loss:
@@ -224,12 +238,26 @@ class SRGAN(ImageModel):
         for name, weight in (
             ("adversarial_weight", adversarial_weight),
             ("pixel_weight", pixel_weight),
+            ("grid_weight", grid_weight),
         ):
             if not 0 <= weight < math.inf:
                 raise ValueError(
                     f"`{name}` must be a finite number, at least 0. "
                     f"Received: {name}={weight!r}"
                 )
+        if adversarial_loss not in ADVERSARIAL_LOSSES:
+            raise ValueError(
+                f"`adversarial_loss` must be one of {[*ADVERSARIAL_LOSSES]}. "
+                f"Received: adversarial_loss={adversarial_loss!r}"
+            )
+        pixel_losses = {
+            "mse": lambda: PixelLoss("squared"),
+            "mae": lambda: PixelLoss("absolute"),
+        }
+        named = {
+            "vgg": lambda: VGGContentLoss(vgg_dtype=self.dtype_policy),
+            **pixel_losses,
+        }
         self._compile_arguments = keras.saving.serialize_keras_object(
             {
                 "generator_optimizer": generator_optimizer,
@@ -237,6 +265,9 @@ class SRGAN(ImageModel):
                 "content_loss": content_loss,
                 "adversarial_weight": adversarial_weight,
                 "pixel_weight": pixel_weight,
+                "adversarial_loss": adversarial_loss,
+                "pixel_loss": pixel_loss,
+                "grid_weight": grid_weight,
                 "metrics": metrics,
                 "run_eagerly": run_eagerly,
                 "steps_per_execution": steps_per_execution,
@@ -244,10 +275,13 @@ class SRGAN(ImageModel):
                 "auto_scale_loss": auto_scale_loss,
             }
         )
-        self.content_loss = self._get_content_loss(content_loss)
-        self.pixel_loss = PixelLoss()
+        self.content_loss = _get_loss("content_loss", content_loss, named)
+        self.pixel_loss = _get_loss("pixel_loss", pixel_loss, pixel_losses)
+        self.grid_loss = GridLoss(self.scale)
+        self.adversarial_loss = adversarial_loss
         self.adversarial_weight = adversarial_weight
         self.pixel_weight = pixel_weight
+        self.grid_weight = grid_weight
         super().compile(
             optimizer=PlayersOptimizer(
                 _get_optimizer(generator_optimizer, "generator_adam"),
@@ -264,18 +298,6 @@ class SRGAN(ImageModel):
         # Keras would build metrics on a batch, which need not have targets.
         images = keras.KerasTensor((None, None, None, 3), "float32")
         self._compile_metrics.build(images, images)
-
-    def _get_content_loss(self, content_loss):
-        if content_loss == "vgg":
-            return VGGContentLoss(vgg_dtype=self.dtype_policy)
-        if content_loss == "mse":
-            return PixelLoss()
-        if isinstance(content_loss, keras.losses.Loss):
-            return content_loss
-        raise ValueError(
-            "`content_loss` must be 'vgg', 'mse' or a `keras.losses.Loss`. "
-            f"Received: content_loss={content_loss!r}"
-        )
 
     @property
     def players(self) -> list:
@@ -294,6 +316,8 @@ class SRGAN(ImageModel):
             unused |= {"adversarial_loss", "discriminator_loss"}
         if not self.pixel_weight:
             unused |= {"pixel_loss"}
+        if not self.grid_weight:
+            unused |= {"grid_loss"}
         return [loss] + [m for m in others if m.name not in unused]
 
     def make_pair(self, data, training=False):
@@ -351,15 +375,20 @@ class SRGAN(ImageModel):
             pixel = self.replicas * self.pixel_loss(hr, sr)
             generator_loss = generator_loss + self.pixel_weight * pixel
             parts["pixel_loss"] = pixel
+        if self.grid_weight:
+            grid = self.replicas * self.grid_loss(hr, sr)
+            generator_loss = generator_loss + self.grid_weight * grid
+            parts["grid_loss"] = grid
         if self.adversarial_weight:
             real = self.discriminator(hr, training=training)
             fake = self.discriminator(sr, training=training)
-            adversarial = adversarial_loss(fake)
+            loss = ADVERSARIAL_LOSSES[self.adversarial_loss]
+            adversarial = loss.generator(real, fake)
             generator_loss = (
                 generator_loss + self.adversarial_weight * adversarial
             )
             parts["adversarial_loss"] = adversarial
-            parts["discriminator_loss"] = discriminator_loss(real, fake)
+            parts["discriminator_loss"] = loss.discriminator(real, fake)
         parts["loss"] = generator_loss
 
         count = ops.shape(hr)[0]
@@ -431,3 +460,14 @@ def _get_optimizer(optimizer, name):
     if optimizer is None:
         return keras.optimizers.Adam(1e-4, 0.9, 0.999, epsilon=1e-8, name=name)
     return keras.optimizers.get(optimizer)
+
+
+def _get_loss(argument, loss, named):
+    if isinstance(loss, keras.losses.Loss):
+        return loss
+    if isinstance(loss, str) and loss in named:
+        return named[loss]()
+    raise ValueError(
+        f"`{argument}` must be one of {[*named]} or a `keras.losses.Loss`. "
+        f"Received: {argument}={loss!r}"
+    )

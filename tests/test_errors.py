@@ -92,6 +92,9 @@ def test_sample_weights(srgan, photos):
         ({"content_loss": None}, "`content_loss`.*None"),
         ({"adversarial_weight": -1}, "`adversarial_weight`.*=-1"),
         ({"pixel_weight": float("nan")}, "`pixel_weight`.*=nan"),
+        ({"grid_weight": -1}, "`grid_weight`.*=-1"),
+        ({"pixel_loss": "vgg"}, "`pixel_loss`.*'mse', 'mae'.*='vgg'"),
+        ({"adversarial_loss": "gan"}, "`adversarial_loss`.*'hinge'.*='gan'"),
         ({"generator_optimizer": "adamant"}, "adamant"),
     ],
 )
