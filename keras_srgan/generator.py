@@ -10,6 +10,7 @@ from keras_srgan.layers import PReLU
 from keras_srgan.layers import ResidualBlock
 from keras_srgan.layers import SquaresConv2D
 from keras_srgan.preset import read_preset
+from keras_srgan.preset import set_weights
 
 # Kind of upsampling to the activations it allows; the first is the default.
 OUTPUT_ACTIVATIONS = {
@@ -202,18 +203,31 @@ class Generator(keras.Model):
 
     @classmethod
     def from_preset(cls, preset, dtype=None):
-        """Return a trained generator; nothing is downloaded.
+        """Returns a trained generator.
+
+        keras-hub is not needed.
 
         Args:
-            preset: Name of one that ships with the package, see `presets`: to
-                enlarge photos `"srgan_x4"` (nice) or `"srresnet_x4"` (true);
-                or the path of a folder that `recipes/pack.py` wrote.
-            dtype: As above. Weights are stored in half precision, and loaded
-                in the variables' dtype of the policy: mostly float32.
+            preset: One of:
+
+                - the name of a preset that ships with the package, see
+                  `presets`: `"srgan_x4"` (perceptual) or `"srresnet_x4"`
+                  (highest PSNR) for photos;
+                - the path of a preset's folder, as
+                  `keras_srgan.preset.save_preset` or keras-hub writes it;
+                - a handle: `"hf://user/model"` for Hugging Face, or
+                  `"kaggle://user/model/keras/variation"` for Kaggle.
+            dtype: Dtype policy (or its name) of the layers inside. Weights
+                are stored in half precision and loaded in the policy's
+                variable dtype. Defaults to the global policy.
 
         Raises:
-            ValueError: if there is no such preset. The message lists them.
-            OSError: if its file is not what was packed, by its SHA-256.
+            ValueError: if there is no such preset. The message lists the
+                names of those that ship.
+            OSError: if a file is missing, is damaged, which its SHA-256
+                tells, or cannot be downloaded.
+            ImportError: if a handle needs `huggingface_hub` or `kagglehub`,
+                which is not installed.
 
         Example:
 
@@ -226,7 +240,7 @@ class Generator(keras.Model):
         """
         config, weights = read_preset(preset)
         generator = cls(**config, dtype=dtype)
-        generator.set_weights(weights)
+        set_weights(generator, weights)
         return generator
 
     def export(self, filepath, format=None, *, dtype="float32"):

@@ -166,16 +166,17 @@ def compile_srgan(
         ),
         content_loss=_make_content_loss(settings),
         adversarial_weight=settings.adversarial_weight,
+        adversarial_loss=settings.adversarial_loss,
         pixel_weight=settings.pixel_weight,
+        pixel_loss=settings.pixel_loss,
+        grid_weight=settings.grid_weight,
         metrics=[PSNR(shave=srgan.scale), SSIM(shave=srgan.scale)],
     )
 
 
 def _make_content_loss(settings):
-    if settings.content_loss == "mae":
-        return keras.losses.MeanAbsoluteError()
-    if settings.content_loss == "mse":
-        return "mse"
+    if settings.content_loss != "vgg":
+        return settings.content_loss
     try:
         return VGGContentLoss(
             **{

@@ -97,7 +97,12 @@ class Settings:
     vgg_weights: str = _setting("imagenet", "file of VGG19's weights")
     vgg: dict = _setting({}, "further arguments of VGGContentLoss")
     adversarial_weight: float | None = _setting(None, "0: no discriminator")
-    pixel_weight: float | None = _setting(None, "of a squared error")
+    adversarial_loss: str = _setting(
+        "vanilla", "vanilla, relativistic, hinge, least_squares"
+    )
+    pixel_weight: float | None = _setting(None, "weight of the pixel loss")
+    pixel_loss: str = _setting("mse", "mse or mae")
+    grid_weight: float = _setting(0.0, "weight of the loss against a grid")
 
     # === Optimizers ===
     learning_rate: float | None = _setting(None, "constant rate of Adam")

@@ -131,16 +131,16 @@ class SRGAN(ImageModel):
 
     @classmethod
     def from_preset(cls, preset, dtype=None, **kwargs):
-        """Return a model to go on training with: a trained generator in it.
+        """Returns a model with a trained generator, to continue its training.
 
-        Its discriminator is new, unless one is given, and begins by knowing
-        nothing: the package ships none.
+        Presets have no discriminator: it is freshly initialized, unless one
+        is given.
 
         Args:
             preset: As for `Generator.from_preset`.
             dtype: Dtype policy (or its name) of both networks. Defaults to
                 the global policy.
-            **kwargs: Those of `SRGAN`, but for `generator`.
+            **kwargs: Arguments of `SRGAN`, except `generator`.
 
         Example:
 

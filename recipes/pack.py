@@ -1,16 +1,13 @@
 """Make a preset of a trained model: its generator, in half precision.
 
-    python recipes/pack.py runs/srgan_x4/model.keras srgan_x4
+    python recipes/pack.py runs/srgan_x4/model.keras srgan_x4 --version 2
 
-Writes the weights and what `Generator.from_preset` must know of them. What
-they were trained on, and how good they are, is for their card to tell,
-README.md beside them.
+Writes the folder of the preset, except for its card: document the training
+data and the figures in README.md there. Raise the version and add a line to
+CHANGELOG.md whenever the weights of a published preset change.
 """
 
 import argparse
-import hashlib
-import json
-import os
 import pathlib
 import tempfile
 
@@ -21,14 +18,18 @@ from PIL import Image
 from keras_srgan import Generator
 from keras_srgan import upscale
 from keras_srgan.commands.common import load_model
-from keras_srgan.preset import CONFIG
 from keras_srgan.preset import FOLDER
-from keras_srgan.preset import WEIGHTS
+from keras_srgan.preset import save_preset
 
 DESCRIPTIONS = {
-    "srgan_x4": "photos: alike to the eye, with details that may be invented",
+    "srgan_x4": "photos: sharper-looking, may hallucinate detail",
     "srgan_x4_faces": "small faces, cropped and upright",
-    "srresnet_x4": "fidelity: nearest to the truth, but smooth",
+    "srresnet_x4": "photos: highest PSNR, smooth",
+}
+PARTNERS = {
+    "srgan_x4": {"faithful": "srresnet_x4"},
+    "srgan_x4_faces": {"faithful": "srresnet_x4"},
+    "srresnet_x4": {"vivid": "srgan_x4"},
 }
 
 parser = argparse.ArgumentParser(
@@ -37,49 +38,45 @@ parser = argparse.ArgumentParser(
 add = parser.add_argument
 add("model", metavar="FILE", help=".keras file of an SRGAN or a generator")
 add("name", choices=DESCRIPTIONS)
+add("--version", required=True, help="a number that no other weights had")
 add("--out", metavar="DIR", help="default: in the package")
 settings = parser.parse_args()
 out = pathlib.Path(settings.out or FOLDER / settings.name)
 
-# === Weights ===
 model, _ = load_model(settings.model)
 trained = getattr(model, "generator", model)
-config = trained.get_config()
-for name in "name", "trainable", "dtype":  # of this training, or chosen anew
-    del config[name]
-generator = Generator(**config, dtype="float32")
+# In float32, whatever precision it was trained in.
+generator = Generator.from_config({**trained.get_config(), "dtype": "float32"})
 generator.set_weights(trained.get_weights())
-half = [weight.astype("float16") for weight in generator.get_weights()]
 
-# === Files ===
-out.mkdir(parents=True, exist_ok=True)
-with tempfile.TemporaryDirectory(dir=out, prefix=".") as part:
-    part = pathlib.Path(part)
-    np.savez(part / WEIGHTS, *half)
-    digest = hashlib.sha256((part / WEIGHTS).read_bytes()).hexdigest()
-    about = {
-        "description": DESCRIPTIONS[settings.name],
-        "generator": config,
-        "parameters": generator.count_params(),
-        "sha256": digest,
-    }
-    (part / CONFIG).write_text(json.dumps(about, indent=2) + "\n")
 
-    # What rounding does must not be seen.
-    photo = Image.open(pathlib.Path(skimage.data_dir, "chelsea.png")).reduce(4)
-    before, after = (
-        np.asarray(upscale(network, photo)).astype(int)
-        for network in (generator, Generator.from_preset(part, "float32"))
+def save(folder):
+    save_preset(
+        generator,
+        folder,
+        description=DESCRIPTIONS[settings.name],
+        version=settings.version,
+        partners=PARTNERS[settings.name],
     )
-    change = np.abs(after - before)
-    if change.max() > 1:
-        raise SystemExit(
-            f"In half precision a photo changes by {change.max()} levels; "
-            "nothing was written."
-        )
-    for name in WEIGHTS, CONFIG:
-        os.replace(part / name, out / name)
 
-print(f"{out}: {(out / WEIGHTS).stat().st_size / 1e6:.2f} MB")
-print(f"SHA-256 {digest}")
-print(f"rounding moves {change.mean():.2%} of the levels of a photo, by 1")
+
+# Rounding must be invisible.
+with tempfile.TemporaryDirectory() as folder:
+    save(folder)
+    rounded = Generator.from_preset(folder, "float32")
+photo = Image.open(pathlib.Path(skimage.data_dir, "chelsea.png")).reduce(4)
+before, after = (
+    np.asarray(upscale(network, photo)).astype(int)
+    for network in (generator, rounded)
+)
+change = np.abs(after - before)
+if change.max() > 1:
+    raise SystemExit(
+        f"Half precision changes a photo by up to {change.max()} levels; "
+        "nothing was written."
+    )
+
+save(out)
+size = sum(file.stat().st_size for file in out.glob("*.h5"))
+print(f"{out}: {size / 1e6:.2f} MB of weights")
+print(f"Half precision changes {change.mean():.2%} of the levels by 1")
