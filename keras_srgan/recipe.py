@@ -208,8 +208,17 @@ def make_datasets(
     """Returns the photos to train on, in short epochs, and those held out.
 
     Raises:
-        ValueError: if too few photos are left to train on.
+        ValueError: if a size is too small for the scale, or no photos are
+            left to train on.
     """
+    for name in ("crop_size", "test_size"):
+        size = getattr(settings, name)
+        # SSIM leaves out `scale` border pixels, and has windows of 11.
+        if size % scale or size < 2 * scale + 11:
+            raise ValueError(
+                f"`{name}` must be a multiple of {scale}, the scale, and at "
+                f"least {2 * scale + 11}. Received: {name}={size}"
+            )
     lr, hr = find_files(settings, scale)
     count = settings.held_out
     if len(hr) <= count:

@@ -1,7 +1,12 @@
+import pathlib
+
 import pytest
 
+from keras_srgan import recipe
 from keras_srgan.settings import Settings
 from keras_srgan.settings import read_settings
+
+RECIPES = pathlib.Path(__file__).parents[1] / "recipes"
 
 
 def test_settings_survive_their_file(tmp_path):
@@ -59,3 +64,17 @@ def test_bad_files(tmp_path):
     path.write_text("batch_size 8\n")
     with pytest.raises(ValueError, match="settings.toml is not a TOML file"):
         read_settings(path)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem
+)
+def test_recipes(path, tmp_path):
+    settings = Settings(photos="photos", **read_settings(path))
+    assert settings.stage == ("gan" if "srgan" in path.stem else "psnr")
+    settings.save(tmp_path / "settings.toml")
+    assert Settings(**read_settings(tmp_path / "settings.toml")) == settings
+    settings.generator = {**settings.generator, "num_blocks": 1}
+    srgan, _ = recipe.make_srgan(settings, tmp_path / "none")
+    recipe.compile_srgan(srgan, settings)
+    assert srgan.adversarial_weight == settings.adversarial_weight

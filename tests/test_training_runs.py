@@ -101,8 +101,8 @@ def make_settings(folder):
                 "generator": {"num_blocks": 1, "filters": 4},
                 "discriminator": {"filters": 2},
                 "held_out": 2,
-                "test_size": 16,
-                "crop_size": 16,
+                "test_size": 24,
+                "crop_size": 24,
                 "batch_size": 2,
                 "steps_per_epoch": STEPS,
                 "warmup_steps": 2,
@@ -320,8 +320,8 @@ def test_a_run_on_pairs(folder, make_settings):
     run.finish()
     with Image.open(folder / "run/pictures/test/lr/00.png") as used:
         with Image.open(folder / "lr/6x4.png") as lr:
-            # A crop of 16 pixels from the center of 32.
-            box = (2, 2, 6, 6)
+            # A crop of 24 pixels from the center of 32.
+            box = (1, 1, 7, 7)
             np.testing.assert_array_equal(
                 np.asarray(used), np.asarray(lr.crop(box))
             )
