@@ -116,6 +116,7 @@ class Settings:
     average: float = _setting(0.999, "momentum of the averaged weights; 0: off")
 
     # === Output ===
+    pictures_every: int = _setting(5, "epochs between two pictures")
     checkpoint_every: int = _setting(20, "epochs between two checkpoints")
     tensorboard: bool = _setting(False, "write TensorBoard logs")
     seed: int = _setting(0, "of weights, order, crops and augmentation")

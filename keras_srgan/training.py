@@ -309,11 +309,16 @@ class TrainingRun:
         lr, hr = images if isinstance(images, tuple) else (None, images)
         limit = callbacks.TimeLimit(time_limit)
         used = [
+            # First: the others have more to do in the last epoch.
+            limit,
             callbacks.ProgressPictures(
-                hr, folder / "pictures", lr=lr, scale=srgan.scale
+                hr,
+                folder / "pictures",
+                lr=lr,
+                scale=srgan.scale,
+                every=settings.pictures_every,
             ),
             callbacks.LossCurves(folder),
-            limit,
         ]
         states = []
         if decay_start is None:

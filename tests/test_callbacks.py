@@ -201,6 +201,14 @@ def test_comparison_over_chosen_epochs(start, tmp_path, asked, shown):
     assert not shows(sheet, HR[1])
 
 
+def test_pictures_every_so_many_epochs_and_last(start, tmp_path):
+    pictures = callbacks.ProgressPictures(HR[:1], tmp_path, every=2)
+    fit(start(), pictures, epochs=5)
+    assert sorted(path.name for path in tmp_path.glob("epoch-*.png")) == [
+        f"epoch-000{epoch}.png" for epoch in (2, 4, 5)
+    ]
+
+
 def test_comparison_is_drawn_from_files(start, tmp_path):
     model = start()
     fit(model, callbacks.ProgressPictures(HR[:2], tmp_path), epochs=3)

@@ -14,7 +14,7 @@ MAX_PHOTOS = 6
 
 
 class ProgressPictures(keras.callbacks.Callback):
-    """Draws the model's outputs for fixed test photos after each epoch.
+    """Draws the model's outputs for fixed test photos after epochs.
 
     Written under `directory`, with epochs counted from one:
 
@@ -37,9 +37,10 @@ class ProgressPictures(keras.callbacks.Callback):
             Defaults to `None`: `hr` shrunk by Pillow's bicubic.
         scale: Integer, at least 2. The model's. Defaults to `4`.
         compare_epochs: Integers. The epochs to compare at the end, if they
-            were reached. If none was, as many are chosen evenly, from first
-            to last. Defaults to `(42, 60)`, those of the reference
-            experiment.
+            were drawn. If none was, as many are chosen evenly, from first to
+            last. Defaults to `(42, 60)`, those of the reference experiment.
+        every: Integer, at least 1. Epochs between two pictures; the last is
+            always drawn. Defaults to `1`.
 
     Raises:
         ValueError: if the photos are not as above; at the start of training,
@@ -68,8 +69,13 @@ class ProgressPictures(keras.callbacks.Callback):
         lr=None,
         scale: int = 4,
         compare_epochs: tuple[int, ...] = (42, 60),
+        every: int = 1,
     ):
         super().__init__()
+        if not isinstance(every, int) or every < 1:
+            raise ValueError(
+                f"`every` must be a positive integer. Received: every={every!r}"
+            )
         if not isinstance(scale, int) or scale < 2:
             raise ValueError(
                 "`scale` must be an integer, at least 2. "
@@ -108,6 +114,7 @@ class ProgressPictures(keras.callbacks.Callback):
         self.directory = pathlib.Path(directory)
         self.scale = scale
         self.compare_epochs = tuple(compare_epochs)
+        self.every = every
 
     def on_train_begin(self, logs=None):
         if is_first():
@@ -127,6 +134,10 @@ class ProgressPictures(keras.callbacks.Callback):
             self._write("test/hr", self.hr)
 
     def on_epoch_end(self, epoch, logs=None):
+        self._last_epoch = epoch + 1
+        last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        if (epoch + 1) % self.every and not last:
+            return
         name = f"epoch-{epoch + 1:04d}"
         # On JAX, all processes must call a model that is on many devices.
         sr = self._upscale()
@@ -141,7 +152,6 @@ class ProgressPictures(keras.callbacks.Callback):
         }
         with replacing(self.directory / f"{name}.png") as partial:
             pictures.contact_sheet(columns, self.scale).save(partial)
-        self._last_epoch = epoch + 1
 
     def on_train_end(self, logs=None):
         epochs = self._compared_epochs()

@@ -46,10 +46,10 @@ class TensorBoardPictures(keras.callbacks.TensorBoard, FirstProcessCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        with (
-            Image.open(self.pictures / f"epoch-{epoch + 1:04d}.png") as sheet,
-            self._pictures_writer.as_default(),
-        ):
+        path = self.pictures / f"epoch-{epoch + 1:04d}.png"
+        if not path.exists():
+            return
+        with Image.open(path) as sheet, self._pictures_writer.as_default():
             self.summary.image("test photos", np.asarray(sheet)[None], epoch)
 
     def on_train_end(self, logs=None):

@@ -13,8 +13,8 @@ class TimeLimit(keras.callbacks.Callback):
     time that was left at its last backup.
 
     Args:
-        minutes: Positive float, or infinity. Time of the epochs, validation and
-            the work of callbacks included.
+        minutes: Positive float, or infinity. Time in `fit`, with validation and
+            the work of callbacks.
 
     Attributes:
         spent: Float. Minutes that have passed.
@@ -53,13 +53,14 @@ class TimeLimit(keras.callbacks.Callback):
         """Sets the state that `get_state` returned."""
         self.spent = state["spent"]
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_train_begin(self, logs=None):
         self._start = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        now = time.monotonic()
+        # Includes what other callbacks did after the epoch before.
+        start, self._start = self._start, time.monotonic()
         # Processes that stopped after different epochs would wait forever.
-        spent = np.max(gather([(now - self._start) / 60]))
+        spent = np.max(gather([(self._start - start) / 60]))
         self.spent += float(spent)
         if self.spent >= self.minutes:
             self.model.stop_training = True
