@@ -282,7 +282,7 @@ def put(**tensors):
         ),
         (
             put(other__gamma=torch.zeros(2, 2), other__beta=torch.ones(1)),
-            r"Not understood: other\.gamma, other\.beta",
+            r"Unexpected: other\.gamma, other\.beta",
         ),
         (
             put(more__weight=torch.zeros(3, 3, 1, 1), more__bias=torch.ones(3)),
@@ -294,7 +294,7 @@ def put(**tensors):
         ),
         (
             put(start__0__bias=torch.zeros(5)),
-            r"another shape.*start\.0\.bias \(5,\)",
+            r"Shape differs.*start\.0\.bias \(5,\)",
         ),
         (
             put(
@@ -342,9 +342,9 @@ class Trap:
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"not a checkpoint\n", "is not a checkpoint of PyTorch"),
-        (b"", "is not a checkpoint of PyTorch"),
-        (pickle.dumps(Trap()), r"is not a checkpoint|exec"),
+        (b"not a checkpoint\n", "not a PyTorch checkpoint"),
+        (b"", "not a PyTorch checkpoint"),
+        (pickle.dumps(Trap()), r"not a PyTorch checkpoint|exec"),
     ],
 )
 def test_files_of_other_kinds(content, message, tmp_path):
@@ -456,7 +456,7 @@ def test_command_with_bad_files(save, tmp_path, capsys):
     output = tmp_path / "model.keras"
     (tmp_path / "text.pth").write_text("not a checkpoint")
     for path, out, message in [
-        (tmp_path / "text.pth", output, "text.pth is not a checkpoint"),
+        (tmp_path / "text.pth", output, "text.pth is damaged or not"),
         (tmp_path / "absent.pth", output, "absent.pth"),
         (save(Net().state_dict()), tmp_path / "model.h5", "-o must end in"),
     ]:
