@@ -1,6 +1,5 @@
 """Networks of PyTorch, written here by hand, and what is made of them."""
 
-import argparse
 import pickle
 import sys
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_srgan import Generator
-from keras_srgan.commands import import_torch
+from keras_srgan.cli import main
 from keras_srgan.torch_checkpoint import import_torch_checkpoint
 from keras_srgan.upscaling import upscale
 
@@ -431,9 +430,7 @@ def test_the_level_around_a_photo():
 
 
 def run(*arguments):
-    parser = argparse.ArgumentParser()
-    import_torch.add_arguments(parser)
-    return import_torch.run(parser.parse_args([str(a) for a in arguments]))
+    return main(["import-torch", *map(str, arguments)])
 
 
 def test_command(save, tmp_path, capsys):
