@@ -4,8 +4,11 @@ from keras_srgan.augmentation import Augmentation
 from keras_srgan.data import ImageFolder
 from keras_srgan.degradation import Degradation
 from keras_srgan.discriminator import Discriminator
+from keras_srgan.discriminator import UNetDiscriminator
 from keras_srgan.distribution import distribute
 from keras_srgan.generator import Generator
+from keras_srgan.grid import grid_strength
+from keras_srgan.losses import GridLoss
 from keras_srgan.losses import PixelLoss
 from keras_srgan.losses import VGGContentLoss
 from keras_srgan.metrics import PSNR
