@@ -1,4 +1,4 @@
-"""One process on one device; Keras' other backends only predict."""
+"""One process on one device, for Keras' other backends, which only predict."""
 
 
 class Trainer:
