@@ -5,9 +5,9 @@ import threading
 import warnings
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 
+from keras_srgan.dataset import EpochDataset
 from keras_srgan.photo import load_image
 from keras_srgan.photo_cache import PhotoCache
 from keras_srgan.photo_files import find_photos
@@ -16,7 +16,7 @@ from keras_srgan.sampling import draw
 from keras_srgan.sampling import weigh
 
 
-class ImageFolder(keras.utils.PyDataset):
+class ImageFolder(EpochDataset):
     """Batches of equal square crops of the photos in a folder.
 
     A batch depends only on the files, the arguments, the epoch and the index

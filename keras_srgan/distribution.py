@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 
 from keras_srgan import collectives
@@ -59,3 +60,10 @@ def average(logs: dict) -> dict:
     values = [float(value) for value in logs.values()]
     means = np.mean(collectives.gather(values), axis=0)
     return dict(zip(logs, means.tolist(), strict=True))
+
+
+class FirstProcessCallback(keras.callbacks.Callback):
+    """A callback that `SRGAN.fit` only runs in the first process.
+
+    Where several processes train together, one of them writes the files.
+    """

@@ -1,23 +1,30 @@
+import contextlib
+
 import keras
+import numpy as np
 from keras import ops
 
 
 class PlayersOptimizer(keras.optimizers.MultiOptimizer):
-    """The optimizers of both players behind the interface of one.
+    """The generator's and the discriminator's optimizers as one optimizer.
 
-    A model has one `optimizer`. Keeping both in it makes everything Keras
-    does with an optimizer work for a GAN: its state on JAX, loss scaling,
-    saving, learning-rate callbacks.
+    A Keras model has one `optimizer`. Keeping both in it makes everything
+    that Keras does with an optimizer work for a GAN: its state on JAX, loss
+    scaling, saving and learning-rate callbacks.
 
-    `learning_rate` reads as the generator's; setting it sets both, so that
-    learning-rate callbacks work also where Keras wraps this optimizer to
-    scale losses.
+    `learning_rate` reads as the generator's. Setting it scales the
+    discriminator's in proportion, so that learning-rate callbacks keep the
+    ratio of the two.
+
+    An optimizer with `use_ema=True` averages its weights from the start of
+    training: its momentum is `min(ema_momentum, (1 + t) / (10 + t))` at step
+    `t`, so that the first, untrained weights soon leave the average.
 
     Args:
         generator_optimizer: `keras.optimizers.Optimizer`.
         discriminator_optimizer: `keras.optimizers.Optimizer`, another object.
         discriminator: The `keras.Model` whose variables the second optimizer
-            updates. All others are the generator's.
+            updates. The generator's optimizer updates all others.
 
     Example:
 
@@ -44,8 +51,8 @@ class PlayersOptimizer(keras.optimizers.MultiOptimizer):
                 "two objects, as each keeps its own state. "
                 f"Received: the same {generator_optimizer} twice"
             )
-        # By identity: the paths of variables in functional models do not say
-        # which model they are in.
+        # By identity: variable paths in functional models do not name the
+        # model.
         second = {id(v) for v in discriminator.trainable_variables}
         super().__init__(
             lambda variable: (
@@ -59,7 +66,7 @@ class PlayersOptimizer(keras.optimizers.MultiOptimizer):
         self.discriminator_optimizer = discriminator_optimizer
 
     def apply(self, grads, trainable_variables=None):
-        """Update both players, or the generator alone.
+        """Updates both networks, or the generator alone.
 
         Args:
             grads: List of tensors: the gradients of the generator's
@@ -75,17 +82,31 @@ class PlayersOptimizer(keras.optimizers.MultiOptimizer):
                 if self._optimizer_map(variable) is optimizer
             ]
             if pairs:
-                optimizer.apply(*zip(*pairs, strict=True))
+                with _average_warming_up(optimizer):
+                    optimizer.apply(*zip(*pairs, strict=True))
         self.iterations.assign_add(1)
 
+    def averages(self) -> list:
+        """Returns pairs of a variable and a NumPy array with its average.
+
+        Only those of optimizers with `use_ema=True` that have made a step:
+        before its first step, the average of a network is zero.
+        """
+        return [
+            # A copy, as JAX cannot donate one buffer for two variables.
+            (variable, np.array(ops.convert_to_numpy(average)))
+            for optimizer in self.optimizers
+            if optimizer.use_ema and ops.convert_to_numpy(optimizer.iterations)
+            for variable, average in zip(
+                optimizer._trainable_variables,
+                optimizer._model_variables_moving_average,
+                strict=True,
+            )
+        ]
+
     def finalize_variable_values(self, var_list):
-        for optimizer in self.optimizers:
-            # The average of no updates is zero: a player that has not moved,
-            # as in training without a discriminator, stays as it is.
-            if ops.convert_to_numpy(optimizer.iterations):
-                optimizer.finalize_variable_values(
-                    [v for v in var_list if self._optimizer_map(v) is optimizer]
-                )
+        for variable, average in self.averages():
+            variable.assign(average)
 
     @property
     def learning_rate(self):
@@ -93,12 +114,37 @@ class PlayersOptimizer(keras.optimizers.MultiOptimizer):
 
     @learning_rate.setter
     def learning_rate(self, value):
-        self.generator_optimizer.learning_rate = value
-        self.discriminator_optimizer.learning_rate = value
+        generator = self.generator_optimizer
+        discriminator = self.discriminator_optimizer
+        if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+            generator.learning_rate = discriminator.learning_rate = value
+            return
+        before = float(ops.convert_to_numpy(generator.learning_rate))
+        if before:
+            # Kept, because a rate of zero has no ratio.
+            self._ratio = (
+                float(ops.convert_to_numpy(discriminator.learning_rate))
+                / before
+            )
+        generator.learning_rate = value
+        discriminator.learning_rate = value * getattr(self, "_ratio", 1.0)
 
     def save_own_variables(self, store):
-        # Keras saves the two optimizers by themselves, as attributes of this.
+        # Keras saves the two optimizers separately, as attributes of this one.
         store["iteration"] = ops.convert_to_numpy(self.iterations)
 
     def load_own_variables(self, store):
         self.iterations.assign(store["iteration"])
+
+
+@contextlib.contextmanager
+def _average_warming_up(optimizer):
+    """Lowers the momentum of an optimizer's average during first steps."""
+    momentum = optimizer.ema_momentum
+    if optimizer.use_ema:
+        step = ops.cast(optimizer.iterations, "float32")
+        optimizer.ema_momentum = ops.minimum(momentum, (1 + step) / (10 + step))
+    try:
+        yield
+    finally:
+        optimizer.ema_momentum = momentum

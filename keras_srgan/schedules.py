@@ -17,6 +17,8 @@ class WarmupStableDecay(keras.optimizers.schedules.LearningRateSchedule):
             `None`: the rate stays constant.
         decay_steps: Integer, at least 1. Steps over which the rate falls to
             0, where it stays. Only used with `decay_start`. Defaults to `1`.
+        delay_steps: Integer, at least 0. Steps at a rate of 0 before the
+            warm-up. Defaults to `0`.
 
     Example:
 
@@ -40,6 +42,7 @@ class WarmupStableDecay(keras.optimizers.schedules.LearningRateSchedule):
         warmup_steps: int = 0,
         decay_start: int | None = None,
         decay_steps: int = 1,
+        delay_steps: int = 0,
     ):
         super().__init__()
         if not learning_rate > 0:
@@ -51,6 +54,7 @@ class WarmupStableDecay(keras.optimizers.schedules.LearningRateSchedule):
             ("warmup_steps", warmup_steps, 0),
             ("decay_start", decay_start or 0, 0),
             ("decay_steps", decay_steps, 1),
+            ("delay_steps", delay_steps, 0),
         ):
             if not isinstance(value, int) or value < least:
                 raise ValueError(
@@ -61,12 +65,16 @@ class WarmupStableDecay(keras.optimizers.schedules.LearningRateSchedule):
         self.warmup_steps = warmup_steps
         self.decay_start = decay_start
         self.decay_steps = decay_steps
+        self.delay_steps = delay_steps
 
     def __call__(self, step):
         step = ops.cast(step, "float32")
         rate = ops.convert_to_tensor(self.learning_rate, "float32")
+        if self.delay_steps:
+            rate = rate * ops.cast(step >= self.delay_steps, "float32")
         if self.warmup_steps:
-            rate = rate * ops.minimum((step + 1) / self.warmup_steps, 1.0)
+            done = (step - self.delay_steps + 1) / self.warmup_steps
+            rate = rate * ops.clip(done, 0.0, 1.0)
         if self.decay_start is not None:
             done = (step - self.decay_start) / self.decay_steps
             rate = rate * (1.0 - ops.clip(done, 0.0, 1.0))
@@ -78,4 +86,5 @@ class WarmupStableDecay(keras.optimizers.schedules.LearningRateSchedule):
             "warmup_steps": self.warmup_steps,
             "decay_start": self.decay_start,
             "decay_steps": self.decay_steps,
+            "delay_steps": self.delay_steps,
         }

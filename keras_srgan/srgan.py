@@ -1,32 +1,25 @@
 import math
 
 import keras
-import numpy as np
 from keras import ops
 
 from keras_srgan.adversarial import ADVERSARIAL_LOSSES
 from keras_srgan.augmentation import Augmentation
-from keras_srgan.callbacks import StopOnNonFinite
 from keras_srgan.checks import check_images
-from keras_srgan.checks import check_range
-from keras_srgan.collectives import devices
-from keras_srgan.collectives import process
 from keras_srgan.degradations import Degradation
 from keras_srgan.discriminator import Discriminator
-from keras_srgan.distribution import average
-from keras_srgan.distribution import is_first
 from keras_srgan.export import export
 from keras_srgan.generator import Generator
+from keras_srgan.image_model import ImageModel
 from keras_srgan.losses import GridLoss
 from keras_srgan.losses import PixelLoss
 from keras_srgan.losses import VGGContentLoss
 from keras_srgan.metrics import PSNR
 from keras_srgan.optimizers import PlayersOptimizer
-from keras_srgan.trainers import Trainer
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
-class SRGAN(Trainer, keras.Model):
+class SRGAN(ImageModel):
     """A generator that upscales photos and a discriminator that trains it.
 
     A batch is just HR photos: they are augmented and shrunk on the
@@ -49,6 +42,9 @@ class SRGAN(Trainer, keras.Model):
         dtype: Dtype policy (or its name) of the default networks. Defaults to
             the generator's, or else to the global policy. Images and losses
             are float32 whatever it is.
+        compile: Boolean. Whether to compile the model with the settings of
+            the reference experiment. A model that is loaded is only compiled
+            as it was saved. Defaults to `True`.
 
     Input shape: `(batch, height, width, 3)`, RGB in [0, 255], uint8 or float.
 
@@ -87,6 +83,7 @@ class SRGAN(Trainer, keras.Model):
         augmentation=None,
         degradation=None,
         dtype=None,
+        compile=True,
         **kwargs,
     ):
         if generator is not None:
@@ -95,7 +92,10 @@ class SRGAN(Trainer, keras.Model):
                     "`generator` must be a model with an integer `scale`. "
                     f"Received: generator={generator}"
                 )
+            _check_built(generator=generator)
             dtype = dtype or generator.dtype_policy
+        if discriminator is not None:
+            _check_built(discriminator=discriminator)
         # Images must reach the layers that scale them at full precision.
         super().__init__(dtype=dtype, autocast=False, **kwargs)
         policy = self.dtype_policy
@@ -126,7 +126,8 @@ class SRGAN(Trainer, keras.Model):
             )
         ]
         self.built = True
-        self.compile()
+        if compile:
+            self.compile()
 
     @classmethod
     def from_preset(cls, preset, dtype=None, **kwargs):
@@ -294,11 +295,9 @@ class SRGAN(Trainer, keras.Model):
             auto_scale_loss=auto_scale_loss,
         )
         self.optimizer.build(self.trainable_variables)
-        # Metrics must be built before a step is compiled, on images: Keras
-        # would build them on a batch, which need not hold any targets.
-        image = np.zeros((1, 64, 64, 3), "float32")
-        self.compute_metrics(None, image, image)
-        self.reset_metrics()
+        # Keras would build metrics on a batch, which need not have targets.
+        images = keras.KerasTensor((None, None, None, 3), "float32")
+        self._compile_metrics.build(images, images)
 
     @property
     def players(self) -> list:
@@ -416,111 +415,6 @@ class SRGAN(Trainer, keras.Model):
         if isinstance(self.content_loss, VGGContentLoss):
             self.content_loss.build()
 
-    def fit(self, x=None, y=None, *, callbacks=None, **kwargs):
-        """Train both players; see `keras.Model.fit` for all arguments.
-
-        Args:
-            x: HR photos, RGB in [0, 255], `(count, height, width, 3)`: an
-                array, or any source of batches that Keras takes, such as
-                `ImageFolder`, `tf.data.Dataset`, a torch `DataLoader` or
-                `keras.utils.image_dataset_from_directory(..., labels=None)`.
-                With a `y`, or where the source gives pairs, LR images.
-            y: HR photos, `scale` times as large as `x`, if `x` is an array of
-                LR images.
-            callbacks: List of `keras.callbacks.Callback`.
-            **kwargs: Those of `keras.Model.fit`.
-
-        Returns:
-            A `keras.callbacks.History`.
-
-        Raises:
-            ValueError: if the data are not images of the right shapes, dtype
-                and range, or their batches cannot be divided evenly between
-                the devices.
-            FloatingPointError: if a loss becomes NaN or infinite, before any
-                callback has saved what came of it.
-        """
-        _check_arrays(x=x, y=y, validation_data=kwargs.get("validation_data"))
-        callbacks = keras.tree.flatten(callbacks or [])
-        if not is_first():
-            kwargs["verbose"] = 0
-            callbacks = [
-                callback
-                for callback in callbacks
-                if not getattr(callback, "first_process_only", False)
-            ]
-        own = [
-            # What is decided on a log must be decided alike everywhere.
-            keras.callbacks.LambdaCallback(
-                on_epoch_end=lambda epoch, logs: logs.update(average(logs))
-            ),
-            StopOnNonFinite(),
-        ]
-        if hasattr(x, "set_share"):
-            x.set_share(*process(), devices())
-        elif isinstance(x, np.ndarray):
-            _check_batches(len(x), kwargs.get("batch_size") or 32)
-        if hasattr(x, "set_epoch"):
-            # Such a dataset shuffles itself, by epoch: a resumed run sees the
-            # batches that the run it goes on from would have seen.
-            kwargs["shuffle"] = False
-            own.append(
-                keras.callbacks.LambdaCallback(
-                    on_epoch_begin=lambda epoch, logs: x.set_epoch(epoch)
-                )
-            )
-        elif not hasattr(x, "shape"):
-            # Keras warns of each stream that it cannot shuffle it.
-            dataset = isinstance(x, keras.utils.PyDataset)
-            kwargs.setdefault("shuffle", dataset)
-        try:
-            return super().fit(x, y, callbacks=own + callbacks, **kwargs)
-        finally:
-            if hasattr(x, "set_share"):
-                x.set_share(0, 1)
-
-    def evaluate(self, x=None, y=None, **kwargs):
-        """Return losses and metrics on photos; see `keras.Model.evaluate`.
-
-        Args:
-            x, y: As for `fit`; nothing is augmented.
-            **kwargs: Those of `keras.Model.evaluate`.
-        """
-        _check_arrays(x=x, y=y)
-        return super().evaluate(x, y, **kwargs)
-
-    def predict(self, x, **kwargs):
-        """Return upscaled images; see `keras.Model.predict`.
-
-        Args:
-            x: LR images `(count, height, width, 3)`, RGB in [0, 255], or a
-                source of batches of them.
-            **kwargs: Those of `keras.Model.predict`.
-
-        Returns:
-            A NumPy array `(count, scale * height, scale * width, 3)`, RGB in
-            [0, 255], float32.
-        """
-        _check_arrays(x=x)
-        return super().predict(x, **kwargs)
-
-    def save_own_variables(self, store):
-        for i, seed in enumerate(self._seeds()):
-            store[f"seed_{i}"] = ops.convert_to_numpy(seed)
-
-    def load_own_variables(self, store):
-        for i, seed in enumerate(self._seeds()):
-            seed.assign(store[f"seed_{i}"])
-
-    def _seeds(self):
-        # Keras leaves them out of its files; a resumed run must go on drawing
-        # where it was.
-        return [
-            variable
-            for variable in self.non_trainable_variables
-            if variable.name == "seed_generator_state"
-        ]
-
     def get_config(self):
         return {
             **super().get_config(),
@@ -543,13 +437,23 @@ class SRGAN(Trainer, keras.Model):
             else value
             for key, value in config.items()
         }
-        return cls(**config)
+        # Keras compiles a loaded model as it was saved, or not at all.
+        return cls(**config, compile=False)
 
     def get_compile_config(self):
         return dict(self._compile_arguments)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
+
+
+def _check_built(**networks):
+    ((name, network),) = networks.items()
+    if not network.built:
+        raise ValueError(
+            f"`{name}` must be a model with weights: build it or call it on "
+            f"an image first. Received: {name}={network}, not built"
+        )
 
 
 def _get_optimizer(optimizer, name):
@@ -567,20 +471,3 @@ def _get_loss(argument, loss, named):
         f"`{argument}` must be one of {[*named]} or a `keras.losses.Loss`. "
         f"Received: {argument}={loss!r}"
     )
-
-
-def _check_arrays(**arguments):
-    for name, argument in arguments.items():
-        for images in keras.tree.flatten(argument):
-            if isinstance(images, np.ndarray):
-                check_images(images, name)
-                check_range(images, name)
-
-
-def _check_batches(count, batch_size):
-    if batch_size % devices() or count % batch_size % devices():
-        raise ValueError(
-            f"`batch_size` must be a multiple of {devices()}, the number of "
-            "devices that share each batch, and so must what is left for the "
-            f"last. Received: batch_size={batch_size} for {count} photos"
-        )

@@ -57,11 +57,11 @@ def main(photos, out):
     train = ImageFolder(photos, 32, batch_size=8, crop="random")
     test = ImageFolder(train.files[:5], 32, batch_size=3, shuffle=False)
     left_behind = [
-        callbacks.TestPictures(test[0][:1], out),
+        callbacks.ProgressPictures(test[0][:1], out),
         callbacks.LossCurves(out),
         callbacks.PeriodicCheckpoint(out, every=1),
         callbacks.BestCheckpoint(out),
-        callbacks.BackupAndRestore(out / "backup"),
+        callbacks.RunBackup(out / "backup"),
     ]
     if os.environ.get("RANK") == os.environ.get("DYING_RANK", ""):
         left_behind.append(Die())

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-# As a module: pytest would take `TestPictures` for a class of tests.
 from keras_srgan import callbacks
 
 EPOCHS = 4
@@ -137,12 +136,12 @@ def shows(sheet, photo):
     return False
 
 
-# === TestPictures ===
+# === ProgressPictures ===
 
 
 def test_pictures_of_each_epoch(start, tmp_path):
     model = start()
-    fit(model, callbacks.TestPictures(HR[:2], tmp_path))
+    fit(model, callbacks.ProgressPictures(HR[:2], tmp_path))
     assert files(tmp_path) == [
         "comparison.png",
         "epoch-0001.png",
@@ -191,7 +190,7 @@ def test_comparison_over_chosen_epochs(start, tmp_path, asked, shown):
     Image.fromarray(HR[1]).save(tmp_path / "epoch-0060/00.png")
     fit(
         start(),
-        callbacks.TestPictures(HR[:1], tmp_path, compare_epochs=asked),
+        callbacks.ProgressPictures(HR[:1], tmp_path, compare_epochs=asked),
         epochs=4,
     )
     sheet = read_photo(tmp_path / "comparison.png")
@@ -202,15 +201,23 @@ def test_comparison_over_chosen_epochs(start, tmp_path, asked, shown):
     assert not shows(sheet, HR[1])
 
 
+def test_pictures_every_so_many_epochs_and_last(start, tmp_path):
+    pictures = callbacks.ProgressPictures(HR[:1], tmp_path, every=2)
+    fit(start(), pictures, epochs=5)
+    assert sorted(path.name for path in tmp_path.glob("epoch-*.png")) == [
+        f"epoch-000{epoch}.png" for epoch in (2, 4, 5)
+    ]
+
+
 def test_comparison_is_drawn_from_files(start, tmp_path):
     model = start()
-    fit(model, callbacks.TestPictures(HR[:2], tmp_path), epochs=3)
+    fit(model, callbacks.ProgressPictures(HR[:2], tmp_path), epochs=3)
     before = (tmp_path / "comparison.png").read_bytes()
     (tmp_path / "comparison.png").unlink()
     # As where a run is killed between its last epoch and its end.
     fit(
         model,
-        callbacks.TestPictures(HR[:2], tmp_path),
+        callbacks.ProgressPictures(HR[:2], tmp_path),
         initial_epoch=3,
         epochs=3,
     )
@@ -219,7 +226,7 @@ def test_comparison_is_drawn_from_files(start, tmp_path):
 
 def test_test_photos_of_any_sizes(start, tmp_path):
     photos = [HR[0], HR[1, :12], HR[2, :, :20]]
-    fit(start(), callbacks.TestPictures(photos, tmp_path), epochs=1)
+    fit(start(), callbacks.ProgressPictures(photos, tmp_path), epochs=1)
     for i, photo in enumerate(photos):
         sr = read_photo(tmp_path / f"epoch-0001/{i:02d}.png")
         assert sr.shape == photo.shape
@@ -227,12 +234,12 @@ def test_test_photos_of_any_sizes(start, tmp_path):
 
 
 def test_six_test_photos_at_most(start, tmp_path):
-    fit(start(), callbacks.TestPictures(HR, tmp_path), epochs=1)
+    fit(start(), callbacks.ProgressPictures(HR, tmp_path), epochs=1)
     assert len(files(tmp_path / "epoch-0001")) == 6
 
 
 def test_given_lr_images_are_used(start, tmp_path):
-    fit(start(), callbacks.TestPictures(HR[:1], tmp_path, lr=LR[1:2]))
+    fit(start(), callbacks.ProgressPictures(HR[:1], tmp_path, lr=LR[1:2]))
     np.testing.assert_array_equal(
         read_photo(tmp_path / "test/lr/00.png"), LR[1]
     )
@@ -243,7 +250,7 @@ def test_given_lr_images_are_used(start, tmp_path):
 def test_pictures_of_broken_outputs(start, tmp_path):
     model = start()
     model.get_layer("rgb").bias.assign([np.nan, np.inf, -np.inf])
-    fit(model, callbacks.TestPictures(HR[:1], tmp_path), epochs=1)
+    fit(model, callbacks.ProgressPictures(HR[:1], tmp_path), epochs=1)
     assert read_photo(tmp_path / "epoch-0001/00.png").shape == (32, 32, 3)
 
 
@@ -264,13 +271,13 @@ def test_pictures_of_broken_outputs(start, tmp_path):
 )
 def test_bad_test_photos(tmp_path, kwargs, message):
     with pytest.raises(ValueError, match=message):
-        callbacks.TestPictures(directory=tmp_path, **kwargs)
+        callbacks.ProgressPictures(directory=tmp_path, **kwargs)
 
 
 def test_scale_of_another_model(start, tmp_path):
     model = start()
     before = get_state(model)
-    pictures = callbacks.TestPictures(HR, tmp_path, scale=2)
+    pictures = callbacks.ProgressPictures(HR, tmp_path, scale=2)
     with pytest.raises(ValueError, match="is its scale 2.*64x64.*32x32"):
         fit(model, pictures)
     assert equal(before, get_state(model))
@@ -390,7 +397,7 @@ def test_bad_checkpoint_interval(tmp_path, every):
     ("callback", "kept"),
     [
         (callbacks.PeriodicCheckpoint, "srgan-epoch-0001.keras"),
-        (callbacks.BackupAndRestore, "epoch-0001.weights.h5"),
+        (callbacks.RunBackup, "epoch-0001.weights.h5"),
     ],
 )
 def test_failed_save_leaves_the_last_good_file(start, tmp_path, callback, kept):
@@ -405,28 +412,58 @@ def test_failed_save_leaves_the_last_good_file(start, tmp_path, callback, kept):
 # === BestCheckpoint and TensorBoard ===
 
 
-def test_best_checkpoint_outlives_a_resumed_run(start, tmp_path):
-    def finish(epochs):
-        """Ends an epoch with each value, in a run of its own."""
-        callback = callbacks.BestCheckpoint(tmp_path, "val_psnr")
-        callback.set_model(start())
-        callback.on_train_begin()
-        for epoch, value in enumerate(epochs):
-            callback.on_epoch_end(epoch, {"loss": 1.0, "val_psnr": value})
-        return files(tmp_path)
+def make_validation(psnr):
+    """Returns a callback that makes up the `val_psnr` of each epoch."""
+    return keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logs.update(val_psnr=psnr[epoch])
+    )
 
-    assert finish([20.5, 21.25, 21.0]) == ["srgan-best-val_psnr-21.2500.keras"]
-    assert finish([21.25, 20.0]) == ["srgan-best-val_psnr-21.2500.keras"]
-    assert finish([float("nan"), 22.0]) == ["srgan-best-val_psnr-22.0000.keras"]
-    keras.saving.load_model(tmp_path / "srgan-best-val_psnr-22.0000.keras")
+
+def test_best_checkpoint_of_a_new_run_forgets_the_last_run(start, tmp_path):
+    best = callbacks.BestCheckpoint(tmp_path)
+    fit(start(), make_validation([30.0, 29.0]), best)
+    assert (best.value, best.epoch) == (30.0, 1)
+    model = start()
+    fit(model, make_validation([float("nan"), 20.0]), best)
+    assert (best.value, best.epoch) == (20.0, 2)
+    assert files(tmp_path) == ["best.keras"]
+    saved = keras.saving.load_model(tmp_path / "best.keras")
+    assert equal(weights(saved), weights(model))
+
+
+def test_best_checkpoint_of_a_resumed_run_knows_the_best(start, tmp_path):
+    psnr = [20.5, 21.25, 21.0, 21.25]
+    for epochs, epoch in ((2, 2), (3, 2), (4, 2)):
+        best = callbacks.BestCheckpoint(tmp_path)
+        backup = callbacks.RunBackup(
+            tmp_path / "backup", best, delete_checkpoint=False
+        )
+        fit(start(), make_validation(psnr), best, backup, epochs=epochs)
+        assert (best.value, best.epoch) == (21.25, epoch)
+    saved = keras.saving.load_model(tmp_path / "best.keras")
+    assert int(saved.optimizer.iterations) == 2 * STEPS
 
 
 def test_best_checkpoint_by_the_least(start, tmp_path):
     best = callbacks.BestCheckpoint(tmp_path, "loss", mode="min")
-    model = start()
-    history = fit(model, best, epochs=2, validation_data=(LR, HR))
-    least = min(history.history["loss"])
-    assert files(tmp_path) == [f"srgan-best-loss-{least:.4f}.keras"]
+    history = fit(start(), best, epochs=2, validation_data=(LR, HR)).history
+    assert best.value == min(history["loss"])
+
+
+def test_time_limit(start):
+    limit = callbacks.TimeLimit(minutes=1e-6)
+    assert fit(start(), limit, epochs=9).epoch == [0]
+    assert limit.spent > 1e-6
+    with pytest.raises(ValueError, match="`minutes` .*minutes=0"):
+        callbacks.TimeLimit(0)
+
+
+@pytest.mark.parametrize(
+    "name", ["BackupAndRestore", "TensorBoard", "TestPictures"]
+)
+def test_old_names_are_deprecated(name):
+    with pytest.warns(DeprecationWarning, match=name):
+        assert issubclass(getattr(callbacks, name), keras.callbacks.Callback)
 
 
 def test_best_checkpoint_names_what_it_does_not_know(start, tmp_path):
@@ -442,8 +479,10 @@ def test_tensorboard_shows_curves_and_test_photos(start, tmp_path):
     pytest.importorskip("tensorboard")
     fit(
         start(),
-        callbacks.TestPictures(HR[:1], tmp_path / "run"),
-        callbacks.TensorBoard(tmp_path / "logs", pictures=tmp_path / "run"),
+        callbacks.ProgressPictures(HR[:1], tmp_path / "run"),
+        callbacks.TensorBoardPictures(
+            tmp_path / "logs", pictures=tmp_path / "run"
+        ),
         epochs=1,
     )
     events = {
@@ -455,7 +494,7 @@ def test_tensorboard_shows_curves_and_test_photos(start, tmp_path):
     assert b"PNG" in events["pictures"]
 
 
-# === BackupAndRestore ===
+# === RunBackup ===
 
 
 def run(directory, model, fatal_step=None, fatal_save=None):
@@ -476,12 +515,12 @@ def run(directory, model, fatal_step=None, fatal_save=None):
         keras.callbacks.LambdaCallback(
             on_epoch_begin=log, on_train_batch_begin=die
         ),
-        callbacks.TestPictures(
+        callbacks.ProgressPictures(
             HR[:2], directory / "run", compare_epochs=(1, 3)
         ),
         callbacks.LossCurves(directory / "run"),
         callbacks.PeriodicCheckpoint(directory / "run", every=EPOCHS),
-        callbacks.BackupAndRestore(directory / "backup"),
+        callbacks.RunBackup(directory / "backup"),
         epochs=EPOCHS,
         validation_data=(LR, HR),
     )
@@ -552,7 +591,7 @@ def test_srgan_resumes_with_the_draws_it_would_have_made(
         if epoch == 2:
             raise KeyboardInterrupt
 
-    backup = callbacks.BackupAndRestore(tmp_path)
+    backup = callbacks.RunBackup(tmp_path)
     stop = keras.callbacks.LambdaCallback(on_epoch_begin=interrupt)
     with pytest.raises(KeyboardInterrupt):
         train(0, backup, stop)
@@ -566,10 +605,10 @@ def test_callbacks_do_not_disturb_training(start, tmp_path):
     model = start()
     fit(
         model,
-        callbacks.TestPictures(HR[:2], tmp_path),
+        callbacks.ProgressPictures(HR[:2], tmp_path),
         callbacks.LossCurves(tmp_path),
         callbacks.PeriodicCheckpoint(tmp_path, every=1),
-        callbacks.BackupAndRestore(tmp_path),
+        callbacks.RunBackup(tmp_path),
     )
     watched = get_state(model)
     fit(start())
@@ -581,20 +620,20 @@ def test_one_backup_at_a_time(start, tmp_path):
     look = keras.callbacks.LambdaCallback(
         on_epoch_end=lambda epoch, logs: seen.append(files(tmp_path))
     )
-    fit(start(), callbacks.BackupAndRestore(tmp_path), look, epochs=3)
+    fit(start(), callbacks.RunBackup(tmp_path), look, epochs=3)
     assert seen == [[f"epoch-000{epoch}.weights.h5"] for epoch in (1, 2, 3)]
 
 
 def test_finished_run_leaves_no_backup(start, tmp_path):
     (tmp_path / "mine.weights.h5").write_bytes(b"")
-    fit(start(), callbacks.BackupAndRestore(tmp_path))
+    fit(start(), callbacks.RunBackup(tmp_path))
     assert files(tmp_path) == ["mine.weights.h5"]
-    fit(start(), callbacks.BackupAndRestore(tmp_path / "new"))
+    fit(start(), callbacks.RunBackup(tmp_path / "new"))
     assert not (tmp_path / "new").exists()
 
 
 def test_kept_backup_goes_on_with_more_epochs(start, tmp_path):
-    kept = callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    kept = callbacks.RunBackup(tmp_path, delete_checkpoint=False)
     fit(start(), kept, epochs=2)
     assert fit(start(), kept, epochs=2).epoch == []
     model = start()
@@ -607,7 +646,7 @@ def test_kept_backup_goes_on_with_more_epochs(start, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_damaged_backup_is_named(start, tmp_path):
-    kept = callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    kept = callbacks.RunBackup(tmp_path, delete_checkpoint=False)
     fit(start(), kept)
     path = tmp_path / "epoch-0002.weights.h5"
     with pytest.raises(ValueError, match="epoch-0002.* of another model"):
@@ -626,7 +665,7 @@ def test_backup_needs_a_built_model(tmp_path):
     model = keras.Sequential([keras.layers.UpSampling2D(4)])
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="needs a model that is built"):
-        fit(model, callbacks.BackupAndRestore(tmp_path))
+        fit(model, callbacks.RunBackup(tmp_path))
 
 
 # === All ===
@@ -635,10 +674,10 @@ def test_backup_needs_a_built_model(tmp_path):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda directory: callbacks.TestPictures(HR, directory),
+        lambda directory: callbacks.ProgressPictures(HR, directory),
         callbacks.LossCurves,
         callbacks.PeriodicCheckpoint,
-        callbacks.BackupAndRestore,
+        callbacks.RunBackup,
     ],
 )
 def test_unwritable_directory(start, tmp_path, make):

@@ -110,3 +110,16 @@ def test_a_saved_model_neither_holds_nor_needs_vgg(photos, tmp_path):
     loaded = keras.saving.load_model(tmp_path / "srgan.keras")
     assert loaded.predict(photos[:1], verbose=0).shape == (1, 128, 128, 3)
     assert loaded.content_loss.variables == []
+
+
+def test_a_model_that_is_loaded_to_upscale_has_no_optimizer(
+    make_srgan, photos, tmp_path
+):
+    srgan = make_srgan()
+    srgan.save(tmp_path / "srgan.keras")
+    loaded = keras.saving.load_model(tmp_path / "srgan.keras", compile=False)
+    assert loaded.optimizer is None
+    np.testing.assert_array_equal(
+        srgan.predict(photos[:1], verbose=0),
+        loaded.predict(photos[:1], verbose=0),
+    )

@@ -6,6 +6,7 @@ import pytest
 from keras import ops
 
 from keras_srgan import SRGAN
+from keras_srgan import SSIM
 from keras_srgan import VGGContentLoss
 
 TORCH = keras.backend.backend() == "torch"
@@ -376,3 +377,42 @@ def test_vgg_weights_are_not_the_models(make_srgan, photos):
         srgan.generator.trainable_variables
         + srgan.discriminator.trainable_variables
     )
+
+
+def test_learning_rates_keep_their_ratio(make_srgan):
+    srgan = make_srgan(keras.optimizers.Adam(1e-4), keras.optimizers.Adam(4e-4))
+
+    def rates():
+        return [float(o.learning_rate) for o in srgan.optimizer.optimizers]
+
+    srgan.optimizer.learning_rate = 5e-5
+    assert rates() == pytest.approx([5e-5, 2e-4])
+    srgan.optimizer.learning_rate = 0.0
+    srgan.optimizer.learning_rate = 1e-4
+    assert rates() == pytest.approx([1e-4, 4e-4])
+
+
+def test_metrics_of_large_images(make_srgan, photos):
+    """Compiling computes nothing: a metric may need larger images."""
+    srgan = make_srgan(metrics=[SSIM(shave=27)])
+    large = photos.repeat(3, axis=1).repeat(3, axis=2)
+    history = srgan.fit(large, batch_size=4, verbose=0).history
+    assert np.isfinite(history["ssim"]).all()
+
+
+def test_fit_takes_what_keras_takes(make_srgan, photos):
+    history = make_srgan().fit(photos, None, 4, 2, 0, None, 0.5)
+    assert history.epoch == [0, 1]
+    assert history.params["steps"] == 1
+    assert "val_loss" in history.history
+    assert len(make_srgan().evaluate(photos, None, 4, 0)) == 6
+
+
+def test_networks_without_weights_are_refused():
+    class Unbuilt(keras.Model):
+        scale = 4
+
+    with pytest.raises(ValueError, match="`generator` .*not built"):
+        SRGAN(Unbuilt())
+    with pytest.raises(ValueError, match="`discriminator` .*not built"):
+        SRGAN(discriminator=Unbuilt())

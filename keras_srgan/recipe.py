@@ -1,0 +1,259 @@
+import math
+import os
+import pathlib
+
+import keras
+
+from keras_srgan.augmentation import Augmentation
+from keras_srgan.data import ImageFolder
+from keras_srgan.dataset import EpochDataset
+from keras_srgan.dataset import ShortEpochs
+from keras_srgan.discriminator import Discriminator
+from keras_srgan.generator import Generator
+from keras_srgan.losses import VGGContentLoss
+from keras_srgan.metrics import PSNR
+from keras_srgan.metrics import SSIM
+from keras_srgan.pairs import PairFolder
+from keras_srgan.pairs import match_pairs
+from keras_srgan.preset import presets
+from keras_srgan.schedules import WarmupStableDecay
+from keras_srgan.settings import Settings
+from keras_srgan.srgan import SRGAN
+
+# === Networks ===
+
+
+def load_start(start: str | None) -> keras.Model | None:
+    """Returns the model to start from.
+
+    Args:
+        start: Preset, or path of a `.keras` file of an `SRGAN` or a
+            generator.
+
+    Returns:
+        An `SRGAN` if its discriminator has been trained, else a generator;
+        `None` without a start.
+
+    Raises:
+        ValueError: if there is no such model.
+    """
+    if not start:
+        return None
+    if start in presets() or os.path.isdir(start):
+        return Generator.from_preset(start)
+    try:
+        model = keras.saving.load_model(start)
+    except Exception as error:  # Keras raises nearly anything
+        raise ValueError(
+            f"`start` must be one of {', '.join(presets())} or the path of a "
+            f".keras file: {error} Received: start={start!r}"
+        ) from error
+    if isinstance(model, SRGAN):
+        return model if model.adversarial_weight else model.generator
+    if not isinstance(getattr(model, "scale", None), int):
+        raise ValueError(
+            "`start` must be the file of an `SRGAN` or a generator. "
+            f"Received: start={start!r}, a {type(model).__name__}"
+        )
+    return model
+
+
+def load_networks(path: pathlib.Path) -> tuple:
+    """Returns the generator and the discriminator in a file.
+
+    Each is `None` if the file does not have it or does not exist.
+    """
+    if not path.exists():
+        return None, None
+    model = keras.saving.load_model(path, compile=False)
+    if isinstance(model, SRGAN):
+        return model.generator, model.discriminator
+    return model, None
+
+
+def make_srgan(settings: Settings, start: pathlib.Path) -> tuple[SRGAN, bool]:
+    """Returns an `SRGAN` as set, not compiled.
+
+    Args:
+        settings: `Settings`.
+        start: Path of the file with the model to start from; it may be
+            missing.
+
+    Returns:
+        A tuple: the `SRGAN`, and whether a new discriminator is to train
+        against a trained generator.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    generator, discriminator = load_networks(start)
+    is_new = generator is not None and settings.adversarial_weight > 0
+    if generator is None:
+        generator = _make(Generator, "generator", settings)
+    else:
+        generator = _with_precision(generator, settings.precision)
+    if discriminator is None or settings.discriminator:
+        discriminator = _make(Discriminator, "discriminator", settings)
+    else:
+        discriminator = _with_precision(discriminator, settings.precision)
+        is_new = False
+    try:
+        augmentation = Augmentation(**settings.augmentation)
+    except TypeError as error:
+        raise ValueError(
+            "`augmentation` must be arguments of `Augmentation`: "
+            f"{error}. Received: augmentation={settings.augmentation!r}"
+        ) from error
+    srgan = SRGAN(
+        generator, discriminator, augmentation=augmentation, compile=False
+    )
+    return srgan, is_new
+
+
+def _make(network, name, settings):
+    arguments = getattr(settings, name)
+    try:
+        return network(**{"dtype": settings.precision, **arguments})
+    except TypeError as error:
+        raise ValueError(
+            f"`{name}` must be arguments of `{network.__name__}`: {error}. "
+            f"Received: {name}={arguments!r}"
+        ) from error
+
+
+def _with_precision(network, precision):
+    twin = type(network).from_config(
+        {**network.get_config(), "dtype": precision}
+    )
+    twin.set_weights(network.get_weights())
+    return twin
+
+
+# === Optimizers and losses ===
+
+
+def compile_srgan(
+    srgan: SRGAN,
+    settings: Settings,
+    delay_steps: int = 0,
+    decay: tuple[int, int] | None = None,
+) -> None:
+    """Compiles an `SRGAN` as set.
+
+    Args:
+        srgan: `SRGAN`.
+        settings: `Settings`.
+        delay_steps: Integer. First steps in which only the discriminator
+            trains. Defaults to `0`.
+        decay: The epochs between which the learning rates decay to zero.
+            Defaults to `None`: they stay constant.
+    """
+    schedule = {"warmup_steps": settings.warmup_steps}
+    if decay:
+        first, last = decay
+        schedule["decay_start"] = first * settings.steps_per_epoch
+        schedule["decay_steps"] = (last - first) * settings.steps_per_epoch
+    srgan.compile(
+        keras.optimizers.Adam(
+            WarmupStableDecay(
+                settings.learning_rate, delay_steps=delay_steps, **schedule
+            ),
+            use_ema=settings.average > 0,
+            ema_momentum=settings.average,
+            name="generator_adam",
+        ),
+        keras.optimizers.Adam(
+            WarmupStableDecay(settings.discriminator_learning_rate, **schedule),
+            name="discriminator_adam",
+        ),
+        content_loss=_make_content_loss(settings),
+        adversarial_weight=settings.adversarial_weight,
+        adversarial_loss=settings.adversarial_loss,
+        pixel_weight=settings.pixel_weight,
+        pixel_loss=settings.pixel_loss,
+        grid_weight=settings.grid_weight,
+        metrics=[PSNR(shave=srgan.scale), SSIM(shave=srgan.scale)],
+    )
+
+
+def _make_content_loss(settings):
+    if settings.content_loss != "vgg":
+        return settings.content_loss
+    try:
+        return VGGContentLoss(
+            **{
+                "weights": settings.vgg_weights,
+                "vgg_dtype": settings.precision,
+                **settings.vgg,
+            }
+        )
+    except TypeError as error:
+        raise ValueError(
+            f"`vgg` must be arguments of `VGGContentLoss`: {error}. "
+            f"Received: vgg={settings.vgg!r}"
+        ) from error
+
+
+# === Photos ===
+
+
+def find_files(settings: Settings, scale: int) -> tuple[list, list]:
+    """Returns the files of LR images, if there are any, and of HR photos."""
+    if settings.pairs:
+        return match_pairs(*settings.pairs, scale)
+    return [], ImageFolder(settings.photos, workers=0).files
+
+
+def make_datasets(
+    settings: Settings, scale: int
+) -> tuple[EpochDataset, EpochDataset]:
+    """Returns the photos to train on, in short epochs, and those held out.
+
+    Raises:
+        ValueError: if a size is too small for the scale, or no photos are
+            left to train on.
+    """
+    for name in ("crop_size", "test_size"):
+        size = getattr(settings, name)
+        # SSIM leaves out `scale` border pixels, and has windows of 11.
+        if size % scale or size < 2 * scale + 11:
+            raise ValueError(
+                f"`{name}` must be a multiple of {scale}, the scale, and at "
+                f"least {2 * scale + 11}. Received: {name}={size}"
+            )
+    lr, hr = find_files(settings, scale)
+    count = settings.held_out
+    if len(hr) <= count:
+        raise ValueError(
+            "`held_out` must leave photos to train on. "
+            f"Received: held_out={count} of {len(hr)} photos"
+        )
+    training = {
+        "crop_size": settings.crop_size,
+        "batch_size": settings.batch_size,
+        "seed": settings.seed,
+        "cache_bytes": settings.cache_bytes,
+    }
+    if settings.crop == "random" or lr:
+        # A pass over a few photos has whole batches too.
+        crops = math.ceil(4 * settings.batch_size / (len(hr) - count))
+        training["crops_per_photo"] = crops
+    held_out = {
+        "crop_size": settings.test_size,
+        "batch_size": count,
+        "shuffle": False,
+    }
+    if lr:
+        train = PairFolder(lr[:-count], hr[:-count], scale, **training)
+        test = PairFolder(lr[-count:], hr[-count:], scale, **held_out)
+    else:
+        train = ImageFolder(hr[:-count], crop=settings.crop, **training)
+        test = ImageFolder(hr[-count:], **held_out)
+    return ShortEpochs(train, settings.steps_per_epoch), test
+
+
+def check(settings: Settings, start: keras.Model | None) -> None:
+    """Raises a `ValueError` where a run could not train with its settings."""
+    srgan, _ = make_srgan(settings, pathlib.Path(os.devnull, "none"))
+    scale = srgan.scale if start is None else start.scale
+    compile_srgan(srgan, settings)
+    for dataset in make_datasets(settings, scale):
+        dataset[0]

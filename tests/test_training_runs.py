@@ -1,0 +1,330 @@
+"""A run, killed anywhere, ends bit for bit as if it had not been killed.
+
+`KERAS_SRGAN_KILLS=100 pytest tests/test_training_runs.py` kills that often.
+"""
+
+import os
+import random
+import shutil
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_srgan import Generator
+from keras_srgan.settings import Settings
+from keras_srgan.stop_on_non_finite import StopOnNonFinite
+from keras_srgan.training import TrainingRun
+from keras_srgan.training import is_run
+
+KILLS = int(os.environ.get("KERAS_SRGAN_KILLS", "3"))
+EPOCHS, STEPS = 2, 3
+
+
+class KilledError(BaseException):
+    """Stands for the signal: no handler of errors catches it."""
+
+
+class Killer:
+    """Kills at a file operation or at a step, by number.
+
+    A dead process does nothing more to files: from then on, each operation
+    fails, also those that clean up.
+    """
+
+    OPERATIONS = ("replace", "unlink", "rmdir", "mkdir")
+
+    def __init__(self, monkeypatch):
+        self.count = 0
+        self.fatal = None
+        self.dead = False
+        for name in self.OPERATIONS:
+            original = getattr(os, name)
+            monkeypatch.setattr(os, name, self._watch(original))
+        monkeypatch.setattr(
+            StopOnNonFinite,
+            "on_train_batch_end",
+            lambda callback, batch, logs=None: self._event(),
+        )
+
+    def _watch(self, operation):
+        def watched(*args, **kwargs):
+            self._event()
+            result = operation(*args, **kwargs)
+            self._event()
+            return result
+
+        return watched
+
+    def _event(self):
+        self.count += 1
+        if self.count == self.fatal:
+            self.dead = True
+        if self.dead:
+            raise KilledError
+
+    def run(self, command, fatal=None):
+        """Returns whether a command is killed at an event."""
+        self.count, self.fatal, self.dead = 0, fatal, False
+        # As in a new process, which numbers layers from the start.
+        keras.utils.clear_session()
+        try:
+            command()
+        except KilledError:
+            return True
+        finally:
+            self.fatal, self.dead = None, False
+        return False
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with eight photos."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for i in range(8):
+        levels = rng.integers(0, 256, (6, 6, 3), "uint8")
+        photo = Image.fromarray(levels).resize((32, 32), Image.BICUBIC)
+        photo.save(tmp_path / f"photos/{i}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def make_settings(folder):
+    def make(**settings):
+        return Settings(
+            **{
+                "photos": str(folder / "photos"),
+                "stage": "gan",
+                "content_loss": "mse",
+                "generator": {"num_blocks": 1, "filters": 4},
+                "discriminator": {"filters": 2},
+                "held_out": 2,
+                "test_size": 24,
+                "crop_size": 24,
+                "batch_size": 2,
+                "steps_per_epoch": STEPS,
+                "warmup_steps": 2,
+                "average": 0.9,
+                "augmentation": {"turn": True},
+                "checkpoint_every": 1,
+                **settings,
+            }
+        )
+
+    return make
+
+
+def train_and_finish(directory, settings):
+    """Does what is left of a run, as its commands would."""
+    if is_run(directory):
+        run = TrainingRun.open(directory)
+    else:
+        run = TrainingRun.create(directory, settings)
+    run.train(epochs=EPOCHS)
+    run.finish(decay=0.5)
+
+
+def read(directory):
+    """Returns what a run has written, by the name of the file."""
+    contents = {}
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory).as_posix()
+        temporary = path.name.startswith((".", "partial-"))
+        if not path.is_file() or path.name == "log.txt" or temporary:
+            continue
+        contents[name] = path.read_bytes()
+        if path.suffix == ".keras":
+            # Without the time of saving.
+            with zipfile.ZipFile(path) as archive:
+                contents[name] = [
+                    archive.read(part)
+                    for part in ("config.json", "model.weights.h5")
+                ]
+        elif path.suffix == ".h5":
+            # Without the time spent, an attribute of the whole file.
+            contents[name] = read_arrays(path)
+    return contents
+
+
+def read_arrays(path):
+    arrays = {}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = item[()].tobytes()
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    return arrays
+
+
+def differing(one, other):
+    return [
+        name
+        for name in {**one, **other}
+        if one.get(name, b"") != other.get(name, b"")
+    ]
+
+
+def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(
+    folder, make_settings, monkeypatch
+):
+    settings = make_settings()
+    killer = Killer(monkeypatch)
+    whole = folder / "whole"
+    assert not killer.run(lambda: train_and_finish(whole, settings))
+    events, expected = killer.count, read(whole)
+    assert {
+        "settings.toml",
+        "history.csv",
+        "curves.png",
+        "checkpoints/best.keras",
+        "model.keras",
+        "finish-0002-0003/results.md",
+        "finish-0002-0003/pictures/epoch-0003.png",
+        "backup/epoch-0002.weights.h5",
+    } <= expected.keys()
+
+    killed = folder / "killed"
+
+    def resume():
+        train_and_finish(killed, settings)
+
+    draw = random.SystemRandom()
+    for _ in range(KILLS):
+        events_of_kills = [draw.randrange(1, events + 1) for _ in range(2)]
+        assert killer.run(resume, events_of_kills[0])
+        # The resumed run may end before it is killed.
+        killer.run(resume, events_of_kills[1])
+        assert not killer.run(resume)
+        assert not differing(read(killed), expected), events_of_kills
+        shutil.rmtree(killed)
+
+
+def test_a_finished_run_says_so_and_trains_nothing(
+    folder, make_settings, capsys
+):
+    run = TrainingRun.create(folder / "run", make_settings())
+    assert run.train(epochs=1)
+    assert run.finish()
+    before = read(folder / "run")
+    capsys.readouterr()
+    run = TrainingRun.open(folder / "run")
+    assert not run.train()
+    assert not run.train(epochs=1)
+    assert not run.finish()
+    assert not differing(read(folder / "run"), before)
+    assert capsys.readouterr().out.count("nothing to train") == 2
+
+
+def test_a_finished_run_can_be_continued(folder, make_settings):
+    """The decay leaves the constant-rate state as it is."""
+    one, other = folder / "one", folder / "other"
+    for directory in (one, other):
+        run = TrainingRun.create(directory, make_settings())
+        run.train(epochs=1)
+        if directory == one:
+            run.finish()
+        run = TrainingRun.open(directory)
+        run.train(epochs=2)
+    backup = "backup/epoch-0002.weights.h5"
+    assert read(one)[backup] == read(other)[backup]
+    assert read(one)["history.csv"] == read(other)["history.csv"]
+
+
+def test_a_run_ends_after_its_minutes(folder, make_settings, capsys):
+    run = TrainingRun.create(folder / "run", make_settings())
+    assert run.train(minutes=1e-4)
+    assert not run.train()
+    done = run.epochs_done
+    assert done == 1
+    assert run.train(minutes=1e-4)
+    assert run.epochs_done == done + 1
+
+
+def test_nothing_is_replaced_unasked(folder, make_settings):
+    directory = folder / "run"
+    directory.mkdir()
+    (directory / "mine.txt").write_text("mine")
+    with pytest.raises(ValueError, match="missing or empty.*mine.txt"):
+        TrainingRun.create(directory, make_settings())
+    (directory / "mine.txt").unlink()
+    TrainingRun.create(directory, make_settings())
+    with pytest.raises(ValueError, match="holds a training run"):
+        TrainingRun.create(directory, make_settings())
+
+
+def test_a_run_with_other_settings_is_refused(folder, make_settings):
+    TrainingRun.create(folder / "run", make_settings())
+    run = TrainingRun.open(folder / "run", {"batch_size": 2, "stage": "gan"})
+    assert run.settings == make_settings()
+    with pytest.raises(ValueError, match="`batch_size` must be 2.*=4"):
+        TrainingRun.open(folder / "run", {"batch_size": 4})
+    with pytest.raises(ValueError, match="must hold a training run"):
+        TrainingRun.open(folder / "photos")
+
+
+def test_a_new_discriminator_trains_alone_first(folder, make_settings, capsys):
+    start = Generator(num_blocks=1, filters=4)
+    start.save(folder / "start.keras")
+    settings = make_settings(
+        start=str(folder / "start.keras"),
+        generator={},
+        discriminator_steps=STEPS,
+        average=0.0,
+    )
+    run = TrainingRun.create(folder / "run", settings)
+    run.train(epochs=1)
+    assert "trains alone for 3 steps" in capsys.readouterr().out
+    path = "run/checkpoints/srgan-epoch-000{}.keras"
+    model = keras.saving.load_model(folder / path.format(1))
+    for before, after in zip(
+        start.get_weights(), model.generator.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+    discriminator = model.discriminator.get_weights()
+    run.train(epochs=2)
+    model = keras.saving.load_model(folder / path.format(2))
+    assert any(
+        np.any(before != after)
+        for before, after in zip(
+            start.get_weights(), model.generator.get_weights(), strict=True
+        )
+    )
+    # A run that starts from this one has a discriminator that is trained.
+    run = TrainingRun.create(
+        folder / "next",
+        make_settings(
+            start=str(folder / path.format(1)), generator={}, discriminator={}
+        ),
+    )
+    start = keras.saving.load_model(folder / "next/start.keras")
+    for before, after in zip(
+        discriminator, start.discriminator.get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(before, after)
+
+
+def test_a_run_on_pairs(folder, make_settings):
+    (folder / "lr").mkdir()
+    for path in sorted((folder / "photos").iterdir()):
+        with Image.open(path) as photo:
+            photo.reduce(4).save(folder / f"lr/{path.stem}x4.png")
+    pairs = [str(folder / "lr"), str(folder / "photos")]
+    run = TrainingRun.create(
+        folder / "run", make_settings(photos=None, pairs=pairs)
+    )
+    run.train(epochs=1)
+    run.finish()
+    with Image.open(folder / "run/pictures/test/lr/00.png") as used:
+        with Image.open(folder / "lr/6x4.png") as lr:
+            # A crop of 24 pixels from the center of 32.
+            box = (1, 1, 7, 7)
+            np.testing.assert_array_equal(
+                np.asarray(used), np.asarray(lr.crop(box))
+            )
+    assert (folder / "run/model.keras").exists()
