@@ -1,8 +1,8 @@
-"""Contenders measured beside each other, in turns, on one machine.
+"""Interleaved measurements of several programs on one machine.
 
-Each contender is a process of its own, so that no two frameworks share
-threads or memory. All are started and warmed up first; then each has its turn
-in every round, so that what else the machine does falls on all alike.
+Each contender runs in its own process, so frameworks do not share threads or
+memory. All are started and warmed up first. Then each has one turn per round,
+so other load on the machine affects all alike.
 """
 
 import json
@@ -22,13 +22,13 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 class Contender:
-    """A process that has a turn whenever it is told to.
+    """A process that runs one turn per request.
 
     Args:
-        name: String, how it is called in the table.
-        arguments: List of strings, those of the script that is running, for
-            the process in which it serves turns (see `serve`).
-        environment: Dict of environment variables.
+        name: String, the name in the table.
+        arguments: List of strings, the arguments with which the running script
+            serves turns (see `serve`).
+        environment: Dict of environment variables to add. Defaults to `None`.
     """
 
     def __init__(self, name, arguments, environment=None):
@@ -38,7 +38,7 @@ class Contender:
         self.seconds = []
 
     def start(self):
-        # A pipe that nobody reads would stop a process that says much.
+        # A file, because a full pipe would block the process.
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [sys.executable, sys.argv[0], *self.arguments],
@@ -50,14 +50,14 @@ class Contender:
         )
 
     def receive(self):
-        """Wait for what the process has to say; `None` if it has failed."""
+        """Returns the next message of the process, or `None` if it failed."""
         for line in self.process.stdout:
             if line.startswith("{"):
                 return json.loads(line)
         return None
 
     def turn(self):
-        """Have a turn; return whether it came to an end."""
+        """Runs one turn and returns whether it succeeded."""
         self.process.stdin.write("turn\n")
         self.process.stdin.flush()
         message = self.receive()
@@ -66,26 +66,26 @@ class Contender:
         return message is not None
 
     def stop(self):
-        """End the process; return the most memory it used, in bytes."""
+        """Ends the process and returns its peak memory in bytes."""
         self.process.stdin.close()
         return self.receive()["peak_bytes"]
 
-    def why(self):
-        """Return the last line of what went wrong."""
+    def get_error(self):
+        """Returns the last line of the error output."""
         self.process.wait()
         self.errors.seek(0)
         lines = self.errors.read().strip().splitlines()
         if lines:
             return lines[-1]
-        return f"it ended without a word, with status {self.process.returncode}"
+        return f"exit status {self.process.returncode}, without a message"
 
 
 def serve(turn):
-    """Do turns as they are asked for; for the process of a contender.
+    """Runs turns on request. To be called in the process of a contender.
 
     Args:
-        turn: Callable without arguments: the work. Its first call is the
-            warm-up.
+        turn: Callable without arguments that does the work. The first call is
+            the warm-up.
     """
 
     def measure():
@@ -93,17 +93,17 @@ def serve(turn):
         turn()
         return time.perf_counter() - start
 
-    def say(**message):
+    def send(**message):
         print(json.dumps(message), flush=True)
 
-    say(seconds=measure())
+    send(seconds=measure())
     for _ in sys.stdin:
-        say(seconds=measure())
-    say(peak_bytes=_peak_bytes())
+        send(seconds=measure())
+    send(peak_bytes=_peak_bytes())
 
 
 def _peak_bytes():
-    """Return the most memory used: the GPU's, or else the process's."""
+    """Returns the peak memory of the GPU, or of the process without one."""
     torch, jax, tf = map(sys.modules.get, ("torch", "jax", "tensorflow"))
     if torch and torch.cuda.is_available():
         if peak := torch.cuda.max_memory_allocated():
@@ -112,33 +112,32 @@ def _peak_bytes():
         return memory["peak_bytes_in_use"]
     if tf and tf.config.list_physical_devices("GPU"):
         return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-    # Linux counts in kilobytes.
+    # In kilobytes on Linux.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def run(contenders, rounds):
-    """Hold a contest; those that cannot take part are named and left out.
+    """Runs all contenders in turns. Contenders that fail are reported.
 
     Args:
-        contenders: List of `Contender`. The last is the peer that the others
-            are compared with.
-        rounds: Integer, turns for each.
+        contenders: List of `Contender`. The last one is the baseline.
+        rounds: Integer, the number of turns of each.
 
     Returns:
-        A list of dicts, one a contender: `name`, `first` (seconds of its
-        first turn, compilation included), `seconds` (of all other turns),
-        `median`, `ratio` (the median of its turns over the peer's of the same
-        rounds, NaN if it had none) and `peak_bytes`.
+        A list of dicts, one per contender: `name`, `first` (seconds of the
+        first turn, with compilation), `seconds` (of all other turns),
+        `median`, `ratio` (the median of the ratios to the baseline's turns in
+        the same rounds, NaN without a baseline) and `peak_bytes`.
     """
     console = Console(stderr=True)
     ready = []
-    # One after another: compiling is work too.
+    # One after another, because compilation also takes computing time.
     for contender in contenders:
-        with console.status(f"{contender.name}: getting ready"):
+        with console.status(f"{contender.name}: warming up"):
             contender.start()
             message = contender.receive()
         if message is None:
-            console.print(f"{contender.name} is left out: {contender.why()}")
+            console.print(f"{contender.name} failed: {contender.get_error()}")
         else:
             contender.first = message["seconds"]
             ready.append(contender)
@@ -148,15 +147,17 @@ def run(contenders, rounds):
             with console.status(status):
                 done = contender.turn()
             if not done:
-                console.print(f"{contender.name} gave up: {contender.why()}")
+                console.print(
+                    f"{contender.name} failed: {contender.get_error()}"
+                )
                 ready.remove(contender)
-    peer = contenders[-1]
+    baseline = contenders[-1]
     results = []
     for contender in ready:
         ratios = [
             ours / theirs
             for ours, theirs in zip(
-                contender.seconds, peer.seconds, strict=False
+                contender.seconds, baseline.seconds, strict=False
             )
         ]
         results.append(
@@ -172,8 +173,22 @@ def run(contenders, rounds):
     return results
 
 
+def format_times(result, unit):
+    """Returns the columns for the median and the range of a result's times.
+
+    Args:
+        result: Dict that `run` returned.
+        unit: Number by which the seconds are divided.
+    """
+    low, high = min(result["seconds"]), max(result["seconds"])
+    return [
+        f"{result['median'] / unit:.3g}",
+        f"{low / unit:.3g}-{high / unit:.3g}",
+    ]
+
+
 def show(title, columns, rows):
-    """Print a table, in Markdown where it is not a terminal."""
+    """Prints a table, as Markdown if the output is not a terminal."""
     console = Console()
     if not console.is_terminal:
         print(f"\n{title}\n\n| {' | '.join(columns)} |")

@@ -1,11 +1,11 @@
-"""Time exports in their runtimes against Keras and hand-written PyTorch.
+"""Measure exported models against Keras and hand-written PyTorch.
 
     python benchmarks/exports.py
     python benchmarks/exports.py --model srgan_x4 --photo photo.png
 
-A turn is one photo in one piece, uint8 to uint8, on the CPU. Keras has a turn
-on each backend, PyTorch is `peer.py` (with other weights). Beside the seconds
-stands how far each is from Keras' picture.
+A turn upscales one photo in one piece, uint8 to uint8, on the CPU. Keras runs
+on each backend. The hand-written program, `peer.py`, has other weights. The
+table lists times and differences from Keras' output.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import warnings
 
 import numpy as np
 from contest import Contender
+from contest import format_times
 from contest import run
 from contest import serve
 from contest import show
@@ -25,23 +26,23 @@ parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
 add = parser.add_argument
-add("--model", help="a preset or a .keras file (default: random weights)")
-add("--photo", help="a small photo (default: 128 x 128 pixels of noise)")
-add("--rounds", type=int, default=7, help="turns of each (default: 7)")
+add("--model", help="preset or .keras file (default: random weights)")
+add("--photo", help="small photo (default: 128 x 128 pixels of noise)")
+add("--rounds", type=int, default=7, help="turns per contender (default: 7)")
 add("--folder", type=pathlib.Path, help=argparse.SUPPRESS)
 add("--turns-of", nargs=2, help=argparse.SUPPRESS)
 
-# Name, format, dtype, backend that writes it.
+# Name, format, dtype, exporting backend.
 EXPORTS = [
     ("ONNX", "onnx", "float32", "tensorflow"),
-    ("ONNX, by torch", "onnx", "float32", "torch"),
+    ("ONNX, exported on torch", "onnx", "float32", "torch"),
     ("ONNX, float16", "onnx", "float16", "tensorflow"),
     ("LiteRT", "litert", "float32", "tensorflow"),
     ("LiteRT, float16", "litert", "float16", "tensorflow"),
     ("OpenVINO", "openvino", "float32", "tensorflow"),
-    ("OpenVINO, its own precision", "openvino-auto", "float32", "tensorflow"),
+    ("OpenVINO, default precision", "openvino-auto", "float32", "tensorflow"),
     ("SavedModel", "tf_saved_model", "float32", "tensorflow"),
-    ("SavedModel, by JAX", "tf_saved_model", "float32", "jax"),
+    ("SavedModel, exported on JAX", "tf_saved_model", "float32", "jax"),
     ("torch.export", "torch", "float32", "torch"),
 ]
 
@@ -162,7 +163,7 @@ def take_turns(settings):
             path = f"{folder}/model{SUFFIXES[kind]}"
             load_generator(settings.folder).export(path, kind, dtype=dtype)
             turn = LOADERS[format](path)
-            # Some read their weights only now.
+            # Some runtimes read their weights in the first call.
             turn(np.zeros((1, 8, 8, 3), "uint8"))
     photos = np.load(settings.folder / "photo.npy")
     name = f"{format} {dtype} {os.environ['KERAS_BACKEND']}.npy"
@@ -171,13 +172,12 @@ def take_turns(settings):
 
 
 def prepare(settings, folder):
-    """Put the model, the photo and what Keras makes of it into a folder."""
+    """Saves model and photo; returns the photo and Keras' output."""
     from keras_srgan import Generator
+    from keras_srgan import load_generator
     from keras_srgan import upscale
-    from keras_srgan.commands.common import load_model
 
-    model = load_model(settings.model)[0] if settings.model else Generator()
-    model = getattr(model, "generator", model)
+    model = load_generator(settings.model) if settings.model else Generator()
     model.save(folder / "model.keras")
     if settings.photo:
         photo = np.asarray(Image.open(settings.photo).convert("RGB"))
@@ -210,23 +210,28 @@ def compare(settings, folder):
     rows = []
     for result in run(contenders, settings.rounds):
         large = np.load(files[result["name"]])[0]
-        off = np.abs(large.astype(int) - expected)
+        difference = np.abs(large.astype(int) - expected)
         is_peer = result["name"] == "PyTorch"
         rows.append(
             [
                 result["name"],
-                f"{result['median'] / megapixels:.3g}",
-                f"{min(result['seconds']) / megapixels:.3g}-"
-                f"{max(result['seconds']) / megapixels:.3g}",
+                *format_times(result, megapixels),
                 f"{result['ratio']:.2f}",
-                "" if is_peer else f"{off.max()}",
-                "" if is_peer else f"{off.mean():.4f}",
+                "" if is_peer else f"{difference.max()}",
+                "" if is_peer else f"{difference.mean():.4f}",
             ]
         )
     show(
         f"{photo.shape[1]} x {photo.shape[0]} pixels to {megapixels:.2g} "
         "megapixels",
-        ["", "s a megapixel", "spread", "over PyTorch", "levels off", "mean"],
+        [
+            "",
+            "s per megapixel",
+            "spread",
+            "over PyTorch",
+            "max difference",
+            "mean difference",
+        ],
         rows,
     )
 

@@ -1,17 +1,18 @@
-"""Time upscaling photos against hand-written PyTorch, side by side.
+"""Measure upscaling against hand-written PyTorch.
 
     python benchmarks/inference.py
     python benchmarks/inference.py --size 512 --precision bfloat16
 
-A turn is `upscale` of one photo, uint8 to uint8, tile by tile. The peer,
-`peer.py`, takes the photo in one piece: faster per pixel, but its memory grows
-with the photo.
+A turn is one call of `upscale`, uint8 to uint8, tile by tile. The hand-written
+program, `peer.py`, processes the photo in one piece, which is faster per pixel
+but takes memory that grows with the photo.
 """
 
 import argparse
 
 import numpy as np
 from contest import Contender
+from contest import format_times
 from contest import run
 from contest import serve
 from contest import show
@@ -21,9 +22,9 @@ parser = argparse.ArgumentParser(
 )
 add = parser.add_argument
 add("--backends", nargs="+", default=["tensorflow", "jax", "torch"])
-add("--size", type=int, default=256, help="pixels of a side (default: 256)")
+add("--size", type=int, default=256, help="pixels per side (default: 256)")
 add("--precision", default="float32", choices=["float32", "bfloat16"])
-add("--rounds", type=int, default=7, help="turns of each (default: 7)")
+add("--rounds", type=int, default=7, help="turns per contender (default: 7)")
 add("--turns-of", help=argparse.SUPPRESS)
 
 
@@ -33,11 +34,11 @@ def serve_ours(settings):
     if settings.precision == "bfloat16":
         keras.config.set_dtype_policy("mixed_bfloat16")
     from keras_srgan import Generator
-    from keras_srgan import upscale
+    from keras_srgan import Upscaler
 
-    generator = Generator()
+    upscaler = Upscaler(Generator())
     x = photo(settings)
-    serve(lambda: upscale(generator, x))
+    serve(lambda: upscaler(x))
 
 
 def serve_peer(settings):
@@ -91,13 +92,18 @@ def compare(settings):
     show(
         f"{settings.size} x {settings.size} pixels to {megapixels:.2g} "
         f"megapixels, {settings.precision}",
-        ["", "s a megapixel", "spread", "over peer", "peak GB", "first, s"],
+        [
+            "",
+            "s per megapixel",
+            "spread",
+            "over PyTorch",
+            "peak GB",
+            "first, s",
+        ],
         [
             [
                 result["name"],
-                f"{result['median'] / megapixels:.3g}",
-                f"{min(result['seconds']) / megapixels:.3g}-"
-                f"{max(result['seconds']) / megapixels:.3g}",
+                *format_times(result, megapixels),
                 f"{result['ratio']:.2f}",
                 f"{result['peak_bytes'] / 1e9:.1f}",
                 f"{result['first']:.1f}",

@@ -1,10 +1,10 @@
-"""Time reading photos against a PyTorch `DataLoader` that does the same.
+"""Measure reading photos against an equivalent PyTorch `DataLoader`.
 
     python benchmarks/input_pipeline.py
     python benchmarks/input_pipeline.py --data PHOTOS --crop random
 
-A turn is an epoch: every photo decoded, cropped and stacked to uint8 batches.
-Without --data it reads small JPEGs that it makes of scikit-image's photos.
+A turn is an epoch: each photo is decoded, cropped and stacked into a uint8
+batch. Without --data, it reads small JPEGs made from scikit-image's photos.
 """
 
 import argparse
@@ -21,11 +21,16 @@ parser = argparse.ArgumentParser(
 )
 add = parser.add_argument
 add("--data", metavar="DIR", help="folder of photos")
-add("--limit", type=int, default=1200, help="photos used (default: 1200)")
+add(
+    "--limit",
+    type=int,
+    default=1200,
+    help="maximum number of photos (default: 1200)",
+)
 add("--crop", default="center", choices=["center", "random"])
 add("--crop-size", type=int, default=128, help="default: 128")
 add("--batch-size", type=int, default=30, help="default: 30")
-add("--rounds", type=int, default=3, help="epochs of each (default: 3)")
+add("--rounds", type=int, default=3, help="epochs per contender (default: 3)")
 add("--turns-of", help=argparse.SUPPRESS)
 add("--workers", type=int, default=0, help=argparse.SUPPRESS)
 
@@ -100,13 +105,13 @@ def serve_peer(settings):
 
 
 def files(settings):
-    from keras_srgan.data import find_photos
+    from keras_srgan.photo_files import find_photos
 
     return find_photos(settings.data)[: settings.limit]
 
 
 def make_photos(directory, count):
-    """Write small JPEGs, as a folder of faces has them."""
+    """Writes small JPEGs, like a folder of faces."""
     import numpy as np
     from PIL import Image
     from skimage import data
@@ -135,13 +140,13 @@ def compare(settings):
     ]
     count = len(files(settings))
     show(
-        f"{count} crops of {settings.crop_size} an epoch, {settings.crop}",
+        f"{count} crops of {settings.crop_size} per epoch, {settings.crop}",
         [
             "",
             "images/s, first epoch",
             "later",
             "spread",
-            "time over the last's",
+            "time over the last row",
         ],
         [
             [

@@ -1,8 +1,8 @@
-"""What ours is measured against: the same GAN in plain PyTorch.
+"""The baseline of the benchmarks: the same GAN in plain PyTorch.
 
-The networks, losses and updates are those of `keras_srgan`, written the way
-one writes PyTorch. It has less to do: a batch is flipped and shrunk, but its
-colours are not changed, and no metrics are taken.
+The networks, losses and updates are those of `keras_srgan`, in idiomatic
+PyTorch. It does less work: it flips and downscales a batch but does not change
+its colors, and it computes no metrics.
 """
 
 import torch
@@ -92,13 +92,15 @@ class VGG(nn.Sequential):
 
 
 class SRGAN:
-    """The training step.
+    """The networks and their training step.
 
     Args:
         device: String, `"cpu"` or `"cuda"`.
-        dtype: `torch.dtype` the networks compute in.
-        channels_last: Boolean. The layout of the networks.
-        compiled: Boolean. Whether `torch.compile` is tried.
+        dtype: `torch.dtype`, the compute dtype of the networks.
+        channels_last: Boolean. Whether networks and images are in
+            channels-last memory format. Defaults to `False`.
+        compiled: Boolean. Whether to use `torch.compile`. Defaults to
+            `False`.
     """
 
     def __init__(self, device, dtype, channels_last=False, compiled=False):
@@ -122,7 +124,11 @@ class SRGAN:
         self.generator, self.discriminator, self.vgg = networks
 
     def step(self, photos):
-        """One update of both players; photos are uint8 `(b, h, w, 3)`."""
+        """Updates generator and discriminator.
+
+        Args:
+            photos: uint8 array of shape `(batch, height, width, 3)`.
+        """
         hr = torch.from_numpy(photos).to(self.device, non_blocking=True)
         hr = hr.permute(0, 3, 1, 2).float()
         if torch.rand(()) < 0.5:

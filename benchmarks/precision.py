@@ -1,11 +1,11 @@
-"""Train twice from the same start: in float32 and in bfloat16.
+"""Train twice from the same weights: in float32 and in bfloat16.
 
     python benchmarks/precision.py PHOTOS --vgg-weights FILE
 
-Both runs go on from the preset `srresnet_x4` with the same batches and the
-same losses. Prints the PSNR of held-out photos after each, with averaged
-weights and in float32 both, and draws the curves of the losses to
-`--out/precision.png`.
+Both runs start from the preset `srresnet_x4` and use the same batches and
+losses. The program prints the PSNR on held-out photos of each run's averaged
+weights, evaluated in float32, and writes the loss curves to
+`OUT/precision.png`.
 """
 
 import argparse
@@ -25,8 +25,12 @@ parser = argparse.ArgumentParser(
     description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
 )
 add = parser.add_argument
-add("photos", metavar="PHOTOS", help="folder; its last 5 files are for testing")
-add("--vgg-weights", default="imagenet", help="a file, if not downloaded")
+add("photos", metavar="PHOTOS", help="folder; the last 5 files are held out")
+add(
+    "--vgg-weights",
+    default="imagenet",
+    help="'imagenet' or a file (default: imagenet)",
+)
 add("--steps", type=int, default=200, help="default: 200")
 add("--batch-size", type=int, default=4, help="default: 4")
 add("--crop-size", type=int, default=96, help="default: 96")
@@ -46,7 +50,7 @@ content_loss = VGGContentLoss(weights=settings.vgg_weights, vgg_dtype="float32")
 
 
 def run(precision):
-    """Return the losses of each step and the PSNR afterwards."""
+    """Trains, prints the PSNR and returns the losses of each step."""
     keras.utils.set_random_seed(0)
     start = Discriminator().get_weights()
     srgan = SRGAN.from_preset(
@@ -55,7 +59,7 @@ def run(precision):
         discriminator=Discriminator(dtype=precision),
     )
     srgan.discriminator.set_weights(start)
-    # The last weights are off by the noise of the last steps; averages are not.
+    # Averaging removes the noise of the last steps from the weights.
     adams = [
         keras.optimizers.Adam(
             1e-4, epsilon=1e-8, use_ema=True, ema_momentum=0.95, name=name
@@ -78,7 +82,7 @@ def run(precision):
         srgan.reset_metrics()
         print(f"\r{precision}, step {step + 1}", end="", flush=True)
     srgan.optimizer.finalize_variable_values(srgan.trainable_variables)
-    # Measured alike, whatever they were trained in.
+    # Evaluate both in float32.
     exact = SRGAN(Generator(), dtype="float32")
     exact.generator.set_weights(srgan.generator.get_weights())
     exact.compile(content_loss=content_loss)
@@ -100,4 +104,4 @@ for i, name in enumerate(("content loss", "discriminator loss")):
     axes[i].set(xlabel="step", title=name)
     axes[i].legend()
 figure.savefig(out / "precision.png")
-print(f"curves are in {out / 'precision.png'}")
+print(f"Curves: {out / 'precision.png'}")

@@ -1,13 +1,13 @@
-"""Time the whole GAN step against hand-written PyTorch, side by side.
+"""Measure the complete GAN step against hand-written PyTorch.
 
     python benchmarks/train_step.py
     python benchmarks/train_step.py --batch-size 30 --precision bfloat16
     python benchmarks/train_step.py --backends jax --vary batch
 
-A turn is `fit` over photos in memory: batches to the device, augmentation,
-both networks, VGG19 (random weights: they take as long as the trained ones),
-both updates, the metrics. The peer is `peer.py`, which has less to do; it
-also runs in the other layout and, on a GPU, with `torch.compile`.
+A turn is a `fit` over photos in memory: transfer to the device, augmentation,
+both networks, VGG19 (with random weights, which take the same time), both
+updates and the metrics. The hand-written program, `peer.py`, does less work. It
+also runs in channels-last layout and, on a GPU, with `torch.compile`.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import time
 
 import numpy as np
 from contest import Contender
+from contest import format_times
 from contest import run
 from contest import serve
 from contest import show
@@ -29,9 +30,9 @@ add("--backends", nargs="+", default=["tensorflow", "jax", "torch"])
 add("--batch-size", type=int, default=4, help="default: 4")
 add("--crop-size", type=int, default=128, help="default: 128")
 add("--precision", default="float32", choices=["float32", "bfloat16"])
-add("--steps", type=int, default=2, help="of a turn (default: 2)")
-add("--rounds", type=int, default=7, help="turns of each (default: 7)")
-add("--vary", choices=SIZES, help="cost against size, from small to large")
+add("--steps", type=int, default=2, help="steps per turn (default: 2)")
+add("--rounds", type=int, default=7, help="turns per contender (default: 7)")
+add("--vary", choices=SIZES, help="measure the cost by batch or crop size")
 add("--max-size", type=int, default=64, help="largest batch of --vary batch")
 add("--turns-of", help=argparse.SUPPRESS)
 
@@ -65,7 +66,7 @@ def serve_peer(settings):
     def turn():
         for start in range(0, len(x), settings.batch_size):
             losses = srgan.step(x[start : start + settings.batch_size])
-        # Like `fit`, a turn ends when its losses are known.
+        # Wait for the losses, as `fit` does.
         [float(loss) for loss in losses]
 
     serve(turn)
@@ -78,7 +79,7 @@ def photos(settings):
 
 
 def count_flops(settings):
-    """Count what the convolutions of one photo's step compute."""
+    """Returns the floating-point operations of one photo's step."""
     import torch
     from peer import SRGAN
     from torch.utils.flop_counter import FlopCounterMode
@@ -91,15 +92,15 @@ def count_flops(settings):
     srgan = SRGAN("cpu", torch.float32)
     size = settings.crop_size
     photo = np.zeros((1, size, size, 3), "uint8")
-    again = torch.zeros(1, 3, size, size)
-    # The peer shows generated photos to its discriminator twice.
+    generated = torch.zeros(1, 3, size, size)
+    # keras_srgan's discriminator sees generated photos once, the peer's twice.
     return count(lambda: srgan.step(photo)) - count(
-        lambda: srgan.discriminator(again)
+        lambda: srgan.discriminator(generated)
     )
 
 
 def measure_peak(settings):
-    """Measure the FLOP/s of a large matrix product on this machine."""
+    """Returns the FLOP/s of a large matrix product on this machine."""
     import torch
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -115,8 +116,8 @@ def measure_peak(settings):
     return 2 * side**3 / min(times)
 
 
-def hold(settings, peers=()):
-    """Hold one contest, of ours and of peers; return its results."""
+def measure(settings, peers=()):
+    """Measures keras_srgan on all backends, and the given kinds of peers."""
     arguments = [
         f"--{name.replace('_', '-')}={getattr(settings, name)}"
         for name in ("batch_size", "crop_size", "precision", "steps")
@@ -143,20 +144,20 @@ def compare(settings):
     peers = ["channels last", "peer"]
     if gpu:
         peers = ["compiled", "compiled, channels last", *peers]
-    results = hold(settings, peers)
+    results = measure(settings, peers)
     flops = count_flops(settings)
     peak = measure_peak(settings)
     images = settings.steps * settings.batch_size
     show(
         f"GAN step, batch {settings.batch_size}, crops of "
         f"{settings.crop_size}, {settings.precision}: "
-        f"{flops / 1e9:.0f} GFLOP an image, matrix product "
+        f"{flops / 1e9:.0f} GFLOP per image, matrix product "
         f"{peak / 1e12:.2f} TFLOP/s",
         [
             "",
-            "s a step",
+            "s per step",
             "spread",
-            "over peer",
+            "over PyTorch",
             "images/s",
             "of peak",
             "peak GB",
@@ -165,9 +166,7 @@ def compare(settings):
         [
             [
                 result["name"],
-                f"{result['median'] / settings.steps:.3g}",
-                f"{min(result['seconds']) / settings.steps:.3g}-"
-                f"{max(result['seconds']) / settings.steps:.3g}",
+                *format_times(result, settings.steps),
                 f"{result['ratio']:.2f}",
                 f"{images / result['median']:.3g}",
                 f"{flops * images / result['median'] / peak:.0%}",
@@ -186,9 +185,9 @@ def vary(settings):
         if settings.vary == "batch" and size > settings.max_size:
             continue
         setattr(settings, name, size)
-        # What a step costs for each pixel should not depend on the size.
+        # Ideally, the cost per pixel does not depend on the size.
         pixels = settings.batch_size * settings.crop_size**2 * settings.steps
-        for result in hold(settings):
+        for result in measure(settings):
             rows.append(
                 [
                     str(size),
@@ -199,12 +198,12 @@ def vary(settings):
                 ]
             )
     show(
-        f"GAN step against {settings.vary} size",
+        f"GAN step by {settings.vary} size",
         [
             settings.vary,
             "",
-            "s a step",
-            "s for 128 x 128 pixels",
+            "s per step",
+            "s per 128 x 128 pixels",
             "compiling, s",
         ],
         rows,

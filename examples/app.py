@@ -1,8 +1,8 @@
-"""A page that enlarges photos on the machine that serves it.
+"""A web page that enlarges photos on the machine that serves it.
 
 pip install -e '.[app]'
 python examples/app.py                  # then open http://127.0.0.1:7860
-python examples/app.py srgan.keras      # another model than the one that ships
+python examples/app.py srgan.keras      # a model of your own
 """
 
 import argparse
@@ -12,9 +12,8 @@ from pathlib import Path
 import gradio as gr
 from PIL import Image
 
-from keras_srgan import upscale
-from keras_srgan.commands.common import CommandError
-from keras_srgan.commands.common import load_model
+from keras_srgan import Upscaler
+from keras_srgan import load_generator
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import upright
 
@@ -31,16 +30,16 @@ parser.add_argument(
     "--max-megapixels",
     type=float,
     default=4,
-    help="largest photo that is taken (default: %(default)s)",
+    help="largest photo accepted (default: %(default)s)",
 )
 settings = parser.parse_args()
 try:
-    model, scale = load_model(settings.model)
-except CommandError as error:
+    upscaler = Upscaler(load_generator(settings.model))
+except (ImportError, OSError, ValueError) as error:
     sys.exit(f"error: {error}")
 
 
-def complaint(text):
+def error_message(text):
     return gr.Error(text, duration=None, print_exception=False)
 
 
@@ -49,26 +48,28 @@ def enlarge(path, progress=gr.Progress()):  # noqa: B008
     try:
         photo = upright(open_photo(path))
     except OSError as error:
-        raise complaint(f"{error}.".replace(path, name)) from error
+        raise error_message(f"{error}.".replace(path, name)) from error
     if photo.mode == "F":
-        raise complaint(
-            f"{name} has levels of an unknown range, which this page does not "
-            "take."
+        raise error_message(
+            f"{name} has float levels of unknown range, which this page does "
+            "not accept."
         )
     megapixels = photo.width * photo.height / 1e6
     if megapixels > settings.max_megapixels:
-        raise complaint(
+        raise error_message(
             f"{name} has {megapixels:.1f} megapixels, and this page "
             f"takes at most {settings.max_megapixels:g}."
         )
-    large = upscale(
-        model, photo, progress=lambda done: progress(done, desc="Enlarging")
+    large = upscaler(
+        photo, progress=lambda done: progress(done, desc="Enlarging")
     )
     return photo.resize(large.size, Image.Resampling.BICUBIC), large
 
 
 with gr.Blocks(title="Enlarge a photo", analytics_enabled=False) as app:
-    gr.Markdown(f"# Enlarge a photo\n{scale} times, by a neural network.")
+    gr.Markdown(
+        f"# Enlarge a photo\n{upscaler.scale}x per side, by a neural network."
+    )
     source = gr.File(label="Photo")
     result = gr.ImageSlider(
         label="Left: bicubic. Right: enlarged by the network.",

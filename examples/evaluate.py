@@ -1,21 +1,17 @@
 """Measure a model next to bicubic, as the literature does.
 
-python examples/evaluate.py srgan.keras Set5/HR
+python examples/evaluate.py srgan.keras Set5/HR    # or a preset: srgan_x4
 """
 
 import sys
 
-import keras
-
+from keras_srgan import load_generator
 from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows
 
-model_file, hr_folder = sys.argv[1:]
+name_or_file, hr_folder = sys.argv[1:]
 
-systems = {
-    "bicubic": "bicubic",
-    "model": keras.saving.load_model(model_file),
-}
+systems = {"bicubic": "bicubic", "model": load_generator(name_or_file)}
 rows = evaluate_images(systems, hr_folder)
 for row in rows + mean_rows(rows):
     print(

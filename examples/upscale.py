@@ -1,20 +1,20 @@
-"""Enlarge one photo four times, with weights that ship.
+"""Enlarge one photo four times per side, with weights from the package.
 
 python examples/upscale.py photo.jpg large.png
 """
 
 import sys
 
-from keras_srgan import Generator
+from keras_srgan import load_generator
+from keras_srgan import upscale
 from keras_srgan.photo import save_photo
-from keras_srgan.upscaling import upscale
 
 photo_file, large_file = sys.argv[1:]
 
-# A model of your own: keras.saving.load_model("srgan.keras")
-model = Generator.from_preset("srgan_x4")
+# For a model of your own, give the path of its .keras file.
+generator = load_generator("srgan_x4")
 large = upscale(
-    model,
+    generator,
     photo_file,
     progress=lambda done: print(f"\r{done:4.0%}", end="", flush=True),
 )

@@ -1,19 +1,74 @@
 """SRGAN in Keras 3: 4x photo super-resolution on any backend."""
 
-from keras_srgan.augmentation import Augmentation
-from keras_srgan.data import ImageFolder
-from keras_srgan.degradation import Degradation
-from keras_srgan.discriminator import Discriminator
-from keras_srgan.distribution import distribute
-from keras_srgan.generator import Generator
-from keras_srgan.losses import PixelLoss
-from keras_srgan.losses import VGGContentLoss
-from keras_srgan.metrics import PSNR
-from keras_srgan.metrics import SSIM
-from keras_srgan.metrics import psnr
-from keras_srgan.metrics import ssim
-from keras_srgan.preset import presets
-from keras_srgan.srgan import SRGAN
-from keras_srgan.upscaling import upscale
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # For editors, type checkers and the API pages.
+    from keras_srgan.augmentation import Augmentation
+    from keras_srgan.data import ImageFolder
+    from keras_srgan.degradation import Degradation
+    from keras_srgan.discriminator import Discriminator
+    from keras_srgan.distribution import distribute
+    from keras_srgan.generator import Generator
+    from keras_srgan.loading import load_generator
+    from keras_srgan.losses import PixelLoss
+    from keras_srgan.losses import VGGContentLoss
+    from keras_srgan.metrics import PSNR
+    from keras_srgan.metrics import SSIM
+    from keras_srgan.metrics import psnr
+    from keras_srgan.metrics import ssim
+    from keras_srgan.preset import presets
+    from keras_srgan.srgan import SRGAN
+    from keras_srgan.upscaling import Upscaler
+    from keras_srgan.upscaling import upscale
 
 __version__ = "0.1.0"
+
+# Public name to its module. They are imported at the first use, because the
+# command line must start without Keras and choose Keras' backend.
+_MODULES = {
+    "Augmentation": "augmentation",
+    "Degradation": "degradation",
+    "Discriminator": "discriminator",
+    "Generator": "generator",
+    "ImageFolder": "data",
+    "PSNR": "metrics",
+    "PixelLoss": "losses",
+    "SRGAN": "srgan",
+    "SSIM": "metrics",
+    "Upscaler": "upscaling",
+    "VGGContentLoss": "losses",
+    "distribute": "distribution",
+    "load_generator": "loading",
+    "presets": "preset",
+    "psnr": "metrics",
+    "ssim": "metrics",
+    "upscale": "upscaling",
+}
+__all__ = list(_MODULES)
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    _import_all()
+    return globals()[name]
+
+
+def __dir__():
+    return [*globals(), *_MODULES]
+
+
+def _import_all():
+    # All modules, so that Keras knows the class of each object in a saved
+    # model, whichever name was used first.
+    for name, module in _MODULES.items():
+        module = importlib.import_module(f"{__name__}.{module}")
+        globals()[name] = getattr(module, name)
+
+
+# `keras.saving.load_model` must work after `import keras, keras_srgan`.
+if "keras" in sys.modules:
+    _import_all()

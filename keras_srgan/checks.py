@@ -1,4 +1,3 @@
-import keras
 import numpy as np
 
 
@@ -19,6 +18,9 @@ def check_images(images, name: str) -> None:
             f"`{name}` must be RGB images of shape (batch, height, width, 3)."
             f" Received: {name}.shape={shape}"
         )
+    # Not at the top: the command line checks arguments without Keras.
+    import keras
+
     dtype = keras.backend.standardize_dtype(images.dtype)
     if dtype != "uint8" and not keras.backend.is_float_dtype(dtype):
         raise ValueError(
@@ -42,6 +44,40 @@ def check_range(images: np.ndarray, name: str) -> None:
     low, high = float(images.min()), float(images.max())
     if not (0 <= low <= high <= 255) or 0 < high <= 1:
         raise ValueError(
-            f"`{name}` must hold RGB levels in [0, 255]; do not normalise it. "
+            f"`{name}` must hold RGB levels in [0, 255]; do not normalize it. "
             f"Received: {name} with values from {low:g} to {high:g}"
         )
+
+
+def get_generator(model):
+    """Returns the generator of a model.
+
+    Args:
+        model: An `SRGAN`; an `SRGANBackbone`; or a generator, which is a
+            functional model from RGB photos to larger RGB photos, both of
+            shape `(None, None, None, 3)`.
+
+    Returns:
+        The generator of the SRGAN, a `Generator` with the weights of the
+        backbone, or the model itself.
+
+    Raises:
+        ValueError: If `model` is none of these.
+    """
+    generator = getattr(model, "generator", model)
+    # Test for a backbone without importing keras-hub.
+    if hasattr(generator, "to_generator"):
+        generator = generator.to_generator()
+    shapes = [
+        tuple(tensor.shape)
+        for name in ("inputs", "outputs")
+        for tensor in getattr(generator, name, None) or ()
+    ]
+    if shapes != [(None, None, None, 3)] * 2:
+        raise ValueError(
+            "`model` must be an SRGAN, an SRGANBackbone or a generator: a "
+            "functional model from RGB photos of any size, shape "
+            "(None, None, None, 3), to RGB photos. "
+            f"Received: model={model!r} with shapes {shapes}"
+        )
+    return generator

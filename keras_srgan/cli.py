@@ -1,41 +1,85 @@
 import argparse
 import importlib
 import logging
+import os
 import sys
+
+from keras_srgan.backend import import_keras
+from keras_srgan.commands.common import CommandError
 
 COMMANDS = {
     "upscale": "enlarge photos",
     "train": "train a model on a folder of photos",
     "evaluate": "measure models against HR photos",
     "export": "write a model for another runtime (ONNX, LiteRT, …)",
-    "import-torch": "make a model of a PyTorch checkpoint",
-    "presets": "list the models that ship",
+    "import-torch": "convert a PyTorch checkpoint to a Keras model",
+    "presets": "list the models in the package",
 }
+# Those that run without Keras.
+LIGHT = {"presets"}
+INTERRUPTED = 130
+# That of rich, and the one that Python's documentation recommends.
+BROKEN_PIPE = 1
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run `keras-srgan` with its command line; return its exit status.
+    """Runs `keras-srgan` with its command line; returns its exit status.
+
+    The modules of `keras_srgan.commands` import Keras only when a command
+    runs.
 
     Args:
         arguments: List of strings. Defaults to those of the process.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    command = arguments[0] if arguments else None
+    try:
+        options = _make_parser(command).parse_args(arguments)
+        if command not in LIGHT:
+            import_keras()
+        # TensorFlow warns about each new model and size of photo.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        status = options.run(options)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python would fail once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except (
+        CommandError,
+        FloatingPointError,
+        ImportError,
+        MemoryError,
+        OSError,
+        ValueError,
+    ) as error:
+        print(f"keras-srgan {command}: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _make_parser(command):
+    """Returns the parser; only the given command gets its arguments."""
     parser = argparse.ArgumentParser(
         prog="keras-srgan", description="Photo super-resolution with SRGAN."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, help in COMMANDS.items():
+        if name != command:
+            commands.add_parser(name, help=help)
+            continue
         module = importlib.import_module(
             f"keras_srgan.commands.{name.replace('-', '_')}"
         )
-        command = commands.add_parser(
+        subparser = commands.add_parser(
             name, help=help, description=module.__doc__
         )
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
-    options = parser.parse_args(arguments)
-    # TensorFlow warns of each model and size of photo as of one too many.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    return options.run(options)
+        module.add_arguments(subparser)
+        subparser.set_defaults(run=module.run)
+    return parser
 
 
 if __name__ == "__main__":

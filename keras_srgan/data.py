@@ -1,99 +1,47 @@
 import concurrent.futures
-import hashlib
 import math
 import os
-import pathlib
-import re
-import tempfile
 import threading
 import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
-from PIL import ImageOps
 
 from keras_srgan.dataset import EpochDataset
-from keras_srgan.files import make_writable
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
-
-
-def load_image(path: str | os.PathLike) -> np.ndarray:
-    """Reads a photo, whatever its format, as upright RGB.
-
-    Args:
-        path: The file. Grey (8 and 16 bits), palette and CMYK photos become
-            RGB, transparent ones are laid on white, as a browser shows them,
-            and the rotation noted in EXIF is carried out. Of several frames,
-            the first is read. Colour profiles are ignored.
-
-    Returns:
-        uint8 array of shape `(height, width, 3)`, RGB in [0, 255].
-
-    Raises:
-        OSError: The file is missing, corrupt, truncated or no photo. The
-            message names it.
-
-    Example:
-
-    ```python
-    from PIL import Image
-    from keras_srgan.data import load_image
-
-    Image.new("CMYK", (64, 48)).save("photo.jpg")
-    load_image("photo.jpg").shape  # (48, 64, 3)
-    ```
-    """
-    try:
-        with Image.open(path) as image:
-            ImageOps.exif_transpose(image, in_place=True)
-        if image.mode == "F":
-            raise ValueError("floating-point pixels have no agreed range")
-        if image.mode.startswith("I"):
-            # Pillow itself clips 16 bits to 255 instead of scaling them.
-            grey = np.clip(np.asarray(image, "float32") / 257, 0, 255)
-            image = Image.fromarray(np.rint(grey).astype("uint8"))
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            white = Image.new("RGBA", image.size, "white")
-            image = Image.alpha_composite(white, image)
-        if image.mode != "RGB":
-            image = image.convert("RGB")
-        return np.array(image)
-    # On a broken file Pillow raises nearly anything, from SyntaxError to
-    # struct.error, and seldom says which file it was.
-    except Exception as error:
-        raise OSError(f"Cannot read the photo {path}: {error}") from error
+from keras_srgan.photo import load_image
+from keras_srgan.photo_cache import PhotoCache
+from keras_srgan.photo_files import find_photos
+from keras_srgan.photo_modes import shrink
+from keras_srgan.sampling import draw
+from keras_srgan.sampling import weigh
 
 
 class ImageFolder(EpochDataset):
     """Batches of equal square crops of the photos in a folder.
 
-    What it yields depends only on the files, the arguments, the epoch and the
-    batch's index, never on the number of workers or on what was read before:
+    A batch depends only on the files, the arguments, the epoch and the index
+    of the batch, never on the number of workers or on what was read before:
     a run that resumes at an epoch sees the batches it would have seen.
 
     Photos are read by `load_image`. A file that cannot be read, or is smaller
-    than the crop, is named in one warning, and the photo after it in the
-    epoch's order takes its place.
+    than the crop, is named in one warning, and the next photo in the order of
+    the epoch takes its place.
 
     Args:
-        directory: Path of a folder, searched with all its subfolders for jpg,
-            jpeg, png, webp, tif, tiff and bmp files, hidden ones aside; or a
-            list of files, used in the order given.
+        directory: Path of a folder, searched by `find_photos`; or a list of
+            files, used in the order given.
         crop_size: Integer. Height and width of a crop in pixels. Defaults to
             `128`.
-        batch_size: Integer. Crops a batch. Defaults to `30`.
+        batch_size: Integer. Crops per batch. Defaults to `30`.
         crop: `"center"`, or `"random"` for another place each epoch. Defaults
             to `"center"`.
-        crops_per_photo: Integer. How many times an epoch visits each photo;
-            above 1 only with `crop="random"`. Defaults to `1`.
+        crops_per_photo: Integer. How many crops an epoch takes of each photo,
+            on average; above 1 only with `crop="random"`. Defaults to `1`.
         shuffle: Boolean. Whether each epoch has its own order. It also drops
             the last batch if it is not full, so that training compiles for
-            one shape (a folder with less than one batch is one batch all the
-            same). Without it every photo comes, in the order of `files`, and
-            the last batch may be smaller. Defaults to `True`.
+            one shape (except in a folder with less than one batch). Without
+            it every photo comes, in the order of `files`, and the last batch
+            may be smaller. Defaults to `True`.
         seed: Non-negative integer. Seed of the order and of the random crops.
             Defaults to `0`.
         on_error: `"warn"` to skip a bad file, `"raise"` to stop at it.
@@ -102,17 +50,25 @@ class ImageFolder(EpochDataset):
             size, so that later epochs need not decode them again. Defaults to
             `2**30`, 1 GiB.
         cache_dir: Path of a folder, made if missing, for the decoded photos
-            that memory has no room for, about 3 bytes a pixel: a crop is then
+            that do not fit in memory, about 3 bytes per pixel: a crop is then
             read without the rest of its photo. Defaults to `None`: such
             photos are decoded each time.
         workers: Integer. Threads that read the next batches, as many as there
-            are threads, while the model is busy; as long as batches are asked
-            for in order. `0` reads in the calling thread. Defaults to `2`.
+            are threads, while the model is busy, as long as batches are
+            requested in order. `0` reads in the calling thread. Defaults to
+            `2`.
+        sampling: `"photos"` to take equally many crops of each photo, or
+            `"pixels"` to take them in proportion to the pixels of a photo, up
+            to 0.4 megapixels, so that small photos are not overrepresented;
+            only with `crop="random"` and `shuffle=True`. Defaults to
+            `"photos"`.
+        max_megapixels: Float. Photos with more are halved in size, as often
+            as needed, when they are read: photos of many megapixels are soft
+            at the scale of a pixel. Defaults to `None`: no photo is.
 
     Attributes:
-        files: List of `pathlib.Path`. The photos, numbers in their names
-            sorted by value (`2.jpg` before `10.jpg`).
-        epoch: Integer. The epoch whose batches it yields: see `set_epoch`.
+        files: List of `pathlib.Path`. The photos.
+        epoch: Integer. The epoch of the batches: see `set_epoch`.
 
     Returns (`dataset[index]`):
         uint8 array of shape `(batch, crop_size, crop_size, 3)`, RGB.
@@ -139,7 +95,7 @@ class ImageFolder(EpochDataset):
     ```
 
     `model.fit` shuffles the batches once more, with Python's global random
-    state, unless told `shuffle=False`.
+    state, unless called with `shuffle=False`.
     """
 
     def __init__(
@@ -155,10 +111,12 @@ class ImageFolder(EpochDataset):
         cache_bytes: int = 2**30,
         cache_dir: str | os.PathLike | None = None,
         workers: int = 2,
+        sampling: str = "photos",
+        max_megapixels: float | None = None,
     ):
-        # Keras is told of no workers: when an epoch is cut short, and Keras
-        # cuts one to build a model, the batches its own threads had begun
-        # come back in the next epoch.
+        # No workers of Keras: when an epoch is cut short, and Keras cuts one
+        # to build a model, the batches that its threads have begun appear in
+        # the next epoch.
         super().__init__(workers=0)
         for name, value, least in [
             ("crop_size", crop_size, 1),
@@ -173,32 +131,37 @@ class ImageFolder(EpochDataset):
                     f"`{name}` must be an integer, at least {least}. "
                     f"Received: {name}={value!r}"
                 )
-        if crop not in ("center", "random"):
-            raise ValueError(
-                f'`crop` must be "center" or "random". Received: crop={crop!r}'
-            )
+        for name, value, choices in [
+            ("crop", crop, ("center", "random")),
+            ("on_error", on_error, ("warn", "raise")),
+            ("sampling", sampling, ("photos", "pixels")),
+        ]:
+            if value not in choices:
+                raise ValueError(
+                    f'`{name}` must be "{choices[0]}" or "{choices[1]}". '
+                    f"Received: {name}={value!r}"
+                )
         if crops_per_photo > 1 and crop == "center":
             raise ValueError(
                 '`crops_per_photo` must be 1 with `crop="center"`, whose crops '
                 f"are all the same. Received: crops_per_photo={crops_per_photo}"
             )
-        if on_error not in ("warn", "raise"):
+        if sampling == "pixels" and not (crop == "random" and shuffle):
             raise ValueError(
-                '`on_error` must be "warn" or "raise". '
-                f"Received: on_error={on_error!r}"
+                '`sampling="pixels"` needs `crop="random"` and `shuffle=True`. '
+                f"Received: crop={crop!r}, shuffle={shuffle!r}"
             )
-        if cache_dir is not None:
-            make_writable(cache_dir=cache_dir)
-        if isinstance(directory, (str, os.PathLike)):
-            self.files = find_photos(directory)
-        else:
-            self.files = [pathlib.Path(file) for file in directory]
-        if not self.files:
+        if max_megapixels is not None and not max_megapixels > 0:
             raise ValueError(
-                "`directory` must hold at least one photo "
-                f"({', '.join(sorted(SUFFIXES))}). "
-                f"Received: directory={str(directory)!r}"
+                "`max_megapixels` must be positive or `None`. "
+                f"Received: max_megapixels={max_megapixels!r}"
             )
+        self._cache = PhotoCache(
+            cache_bytes,
+            cache_dir,
+            f" {max_megapixels}" if max_megapixels else "",
+        )
+        self.files = find_photos(directory)
         self.crop_size = crop_size
         self.batch_size = batch_size
         self.crop = crop
@@ -209,16 +172,18 @@ class ImageFolder(EpochDataset):
         self.cache_bytes = cache_bytes
         self.cache_dir = cache_dir
         self.threads = workers
+        self.sampling = sampling
+        self.max_megapixels = max_megapixels
         self.epoch = 0
         self._share = (0, 1)
 
         if workers:
             self._pool = concurrent.futures.ThreadPoolExecutor(workers)
         self._ahead = {}
-        self._cache = {}
-        self._cache_room = cache_bytes
         self._bad = set()
         self._lock = threading.Lock()
+        if sampling == "pixels":
+            self._weights = weigh(self.files)
 
     def __len__(self):
         batches = len(self.files) * self.crops_per_photo / self.batch_size
@@ -228,12 +193,12 @@ class ImageFolder(EpochDataset):
 
     def __getitem__(self, index):
         epoch, index = self.epoch, range(len(self))[index]
-        in_memory = len(self._cache) + len(self._bad) == len(self.files)
-        # A worker would take longer to be told than to read.
+        in_memory = len(self._cache) + len(self._bad) == len(set(self.files))
+        # Handing off costs more than copying from memory.
         if in_memory or not self.threads:
             return self._batch(epoch, index)
         ahead = self._ahead
-        # Batches asked for in another order would be read ahead in vain.
+        # Reading ahead is useless if batches are requested in another order.
         in_order = index == 0 or (epoch, index) in ahead
         batch = self._begin(epoch, index)
         following = range(index + 1, min(index + 1 + self.threads, len(self)))
@@ -293,18 +258,19 @@ class ImageFolder(EpochDataset):
     def split(
         self, held_out: int | float
     ) -> tuple["ImageFolder", "ImageFolder"]:
-        """Sets the last files apart, for validation or testing.
+        """Holds out the last files, for validation or testing.
 
         Args:
-            held_out: How many files: an integer, or a float for their share,
-                between 0 and 1. The reference experiment tests on the last 5.
+            held_out: Number of files, as an integer; or their share, as a
+                float between 0 and 1. The reference experiment tests on the
+                last 5.
 
         Returns:
             Two `ImageFolder`s: the other files, with the settings of this
             one, and the files held out, unshuffled and cropped at the center.
 
         Raises:
-            ValueError: `held_out` leaves no file to one of the parts.
+            ValueError: One of the parts would have no file.
         """
         count = held_out
         if isinstance(held_out, float) and 0 < held_out < 1:
@@ -323,12 +289,14 @@ class ImageFolder(EpochDataset):
             "cache_bytes": self.cache_bytes,
             "cache_dir": self.cache_dir,
             "workers": self.threads,
+            "max_megapixels": self.max_megapixels,
         }
         train = ImageFolder(
             self.files[:-count],
             crop=self.crop,
             crops_per_photo=self.crops_per_photo,
             shuffle=self.shuffle,
+            sampling=self.sampling,
             **settings,
         )
         return train, ImageFolder(
@@ -341,23 +309,32 @@ class ImageFolder(EpochDataset):
         )
 
     def _begin(self, epoch, index):
-        """Sets a worker to a batch, unless one is at it; returns a future."""
-        # A worker reads a whole batch: small photos take less time than
-        # handing them over would.
+        """Starts reading a batch, unless started; returns a future."""
+        # A whole batch: handing over costs more than reading a small photo.
         return self._ahead.get((epoch, index)) or self._pool.submit(
             self._batch, epoch, index
         )
 
     def _batch(self, epoch, index):
-        order = np.arange(len(self.files) * self.crops_per_photo)
-        if self.shuffle:
-            self._random(epoch).shuffle(order)
+        order = self._order(epoch)
         return np.stack(
             [
                 self._read(epoch, order, position)
                 for position in self._positions(index, *self._share)
             ]
         )
+
+    def _order(self, epoch):
+        """Returns the number of the photo at each position of an epoch."""
+        random = self._random(epoch)
+        count = len(self.files) * self.crops_per_photo
+        if self.sampling == "pixels":
+            order = draw(self._weights, count, random)
+        else:
+            order = np.arange(count) // self.crops_per_photo
+        if self.shuffle:
+            random.shuffle(order)
+        return order
 
     def _positions(self, index, share, count):
         """Returns the places in the epoch's order of a share of a batch."""
@@ -369,22 +346,15 @@ class ImageFolder(EpochDataset):
         return range(first + share * size, first + (share + 1) * size)
 
     def _read(self, epoch, order, position):
-        """Reads the crop at a position of the epoch's order."""
-        # What is known of the files saves time here, but must never change
-        # the outcome, or it would depend on what other threads have read.
+        """Reads the crop at a position of the order of the epoch."""
+        # Known bad files are skipped to save time. This must not change the
+        # outcome, or it would depend on what other threads have read.
         for slot in range(position, position + len(order)):
-            number = order[slot % len(order)] // self.crops_per_photo
-            file = self.files[number]
+            file = self.files[order[slot % len(order)]]
             if file in self._bad:
                 continue
             try:
                 photo = self._load(file)
-                if min(photo.shape[:2]) < self.crop_size:
-                    height, width, _ = photo.shape
-                    raise ValueError(
-                        f"The photo {file} is too small for `crop_size`="
-                        f"{self.crop_size}: {width} x {height} pixels"
-                    )
             except (OSError, ValueError) as error:
                 if self.on_error == "raise":
                     raise
@@ -398,46 +368,19 @@ class ImageFolder(EpochDataset):
 
     def _load(self, file):
         photo = self._cache.get(file)
-        if photo is None and self.cache_dir:
-            photo = self._load_from_disk(file)
-        if photo is None:
-            photo = load_image(file)
-            with self._lock:
-                room = photo.nbytes <= self._cache_room
-                if room and file not in self._cache:
-                    self._cache_room -= photo.nbytes
-                    self._cache[file] = photo
-            if self.cache_dir and file not in self._cache:
-                self._save_to_disk(file, photo)
-        return photo
-
-    def _cached(self, file):
-        """Returns the path of a photo, as it is now, in `cache_dir`."""
-        status = os.stat(file)
-        key = f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
-        name = hashlib.sha256(key.encode()).hexdigest()[:32]
-        return pathlib.Path(self.cache_dir, f"{name}.npy")
-
-    def _load_from_disk(self, file):
-        try:
-            return np.load(self._cached(file), mmap_mode="r")
-        # A file that lost its content with the power is one that ends early.
-        except (EOFError, OSError, ValueError):
-            return None
-
-    def _save_to_disk(self, file, photo):
-        path = self._cached(file)
-        try:
-            # A folder of its own: others may be at the same photo.
-            with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-                np.save(os.path.join(folder, path.name), photo)
-                os.replace(os.path.join(folder, path.name), path)
-        except OSError as error:
-            # The photo is well; it will have to be decoded again.
-            self.cache_dir = None
-            warnings.warn(
-                f"`cache_dir` is not used any more: {error}", stacklevel=2
+        if photo is not None:
+            return photo
+        photo = load_image(file)
+        if self.max_megapixels:
+            photo = shrink(photo, self.max_megapixels)
+        if min(photo.shape[:2]) < self.crop_size:
+            height, width, _ = photo.shape
+            raise ValueError(
+                f"The photo {file} is too small for `crop_size`="
+                f"{self.crop_size}: {width} x {height} pixels"
             )
+        self._cache.put(file, photo)
+        return photo
 
     def _skip(self, file, error):
         with self._lock:
@@ -454,31 +397,3 @@ class ImageFolder(EpochDataset):
         else:
             top, left = spare // 2
         return photo[top : top + size, left : left + size]
-
-
-def find_photos(directory):
-    def fail(error):
-        raise ValueError(
-            "`directory` must be a folder whose subfolders can all be read "
-            f"({error}). Received: directory={str(directory)!r}"
-        ) from error
-
-    files = []
-    for folder, subfolders, names in os.walk(directory, onerror=fail):
-        subfolders[:] = [name for name in subfolders if name[0] != "."]
-        files += [
-            pathlib.Path(folder, name)
-            for name in names
-            if name[0] != "." and os.path.splitext(name)[1].lower() in SUFFIXES
-        ]
-
-    def natural(file):
-        path = file.relative_to(directory)
-        names = [re.split(r"([0-9]+)", name) for name in path.parts]
-        for name in names:
-            # Digits stand at the odd places.
-            name[1::2] = map(int, name[1::2])
-        # The path itself decides between 1 and 01.
-        return names, path.as_posix()
-
-    return sorted(files, key=natural)

@@ -5,25 +5,26 @@ from keras_srgan import trainers
 
 
 def distribute() -> bool:
-    """Lets a program train on all devices at hand, and on several machines.
+    """Sets up training on all available devices and on several machines.
 
-    Call it once, before anything of Keras is made. What it finds decides:
+    Call it once, before creating any Keras object. It uses:
 
-    - JAX: all devices, and all processes where the environment names them
-      (`KERAS_DISTRIBUTION_NUM_PROCESSES` and so on, see
+    - on JAX, all devices, and all processes that the environment describes
+      (`KERAS_DISTRIBUTION_NUM_PROCESSES` and others, see
       `keras.distribution.initialize`);
-    - TensorFlow: all GPUs of the machine;
-    - PyTorch: one GPU, or the CPU, for each process of `torchrun`.
+    - on TensorFlow, all GPUs of the machine;
+    - on PyTorch, one GPU, or the CPU, per process of `torchrun`.
 
-    On one device, it changes nothing. The batch that `SRGAN.fit` is given is
-    that of all devices together, and each gets an equal part of it, so the
-    number of devices must divide the batch size. `ImageFolder` reads in each
-    process its own part; other sources must give each process its own.
-    Evaluation and prediction do not share work: each process has them whole.
+    It has no effect on a single device. The batch passed to `SRGAN.fit` is
+    the batch of all devices together. Each device gets an equal part of it,
+    so the batch size must be a multiple of the number of devices. In each
+    process, `ImageFolder` reads only that process's part; other datasets must
+    yield the part of their process. Evaluation and prediction are not
+    distributed: each process computes all of them.
 
     Returns:
-        Boolean. Whether this process is the first, which writes the files.
-        The callbacks of this package see to it themselves.
+        Boolean. Whether this is the first process, the one that writes files.
+        The callbacks of this package already check this.
 
     Example:
 
@@ -45,7 +46,7 @@ def distribute() -> bool:
 
 
 def is_first() -> bool:
-    """Returns whether this process is the one that writes files."""
+    """Returns whether this is the process that writes files."""
     index, _ = trainers.process()
     return index == 0
 

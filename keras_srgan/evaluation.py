@@ -1,8 +1,8 @@
 import csv
 import io
+import math
 import os
 import pathlib
-import re
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ import numpy as np
 from PIL import Image
 
 from keras_srgan import pictures
-from keras_srgan.data import ImageFolder
-from keras_srgan.data import load_image
-from keras_srgan.degradation import Degradation
 from keras_srgan.files import replacing
+from keras_srgan.grid import grid_strength
+from keras_srgan.matching import Files
+from keras_srgan.matching import MatchedPhotos
 from keras_srgan.metrics import psnr
 from keras_srgan.metrics import ssim
-from keras_srgan.upscaling import upscale
+from keras_srgan.upscaling import Upscaler
 
-# How a figure is headed and written; others are headed by their names.
+# Headings and formats of table columns. Others have their name and ".4f".
 HEADINGS = {
     "image": "Image",
     "system": "System",
@@ -29,7 +29,9 @@ HEADINGS = {
     "shift_red": "R shift",
     "shift_green": "G shift",
     "shift_blue": "B shift",
-    "vgg": "VGG",
+    "grid": "Grid",
+    "vgg54": "VGG54",
+    "layered": "Layered",
     "lpips": "LPIPS",
     "niqe": "NIQE",
 }
@@ -38,30 +40,28 @@ FORMATS = {
     "shift_red": "+.2f",
     "shift_green": "+.2f",
     "shift_blue": "+.2f",
+    "grid": ".2f",
     "niqe": ".2f",
 }
 
-# What the names of HR photos have that those of other images of the same
-# subject lack: img_001_SRF_4_HR.png, img_001_SRF_4_LR.png.
-HR_SUFFIX = re.compile(r"([_-]SRF[_-]\d+)?([_-](HR|GT))?$", re.IGNORECASE)
-
-Files = str | os.PathLike | Sequence[str | os.PathLike]
-Metric = Callable[[np.ndarray, np.ndarray], float]
+Metric = Callable[[np.ndarray, np.ndarray], float | dict[str, float]]
 Row = dict[str, str | float]
 
 
-def pixel_metrics(channel: str = "y") -> dict[str, Metric]:
-    """Returns the metrics that need nothing but the pixels.
+def pixel_metrics(channel: str = "y", scale: int = 4) -> dict[str, Metric]:
+    """Returns the metrics that are computed from pixels alone.
 
     Args:
-        channel: `"y"` or `"rgb"`: where PSNR and SSIM are taken. Defaults to
+        channel: `"y"` or `"rgb"`, the channels of PSNR and SSIM. Defaults to
             `"y"`.
+        scale: Integer, at least 2. The period of the grid. Defaults to `4`.
 
     Returns:
-        Dict of name to a function of `hr` and `sr`, uint8 arrays of one shape
-        `(height, width, 3)`, that returns a float: `"psnr"` in dB, `"ssim"`,
-        and `"shift_red"`, `"shift_green"` and `"shift_blue"`, how many levels
-        `sr` is brighter than `hr` on average.
+        Dict of name to a function of `hr` and `sr`, uint8 arrays of the same
+        shape `(height, width, 3)`, that returns a float: `"psnr"` in dB,
+        `"ssim"`, `"shift_red"`, `"shift_green"` and `"shift_blue"`, the mean
+        of `sr` minus that of `hr` in levels, and `"grid"`, the
+        `grid_strength` of `sr` in levels, NaN without flat areas.
 
     Example:
 
@@ -80,17 +80,23 @@ def pixel_metrics(channel: str = "y") -> dict[str, Metric]:
     def shift(i):
         return lambda hr, sr: float(sr[..., i].mean() - hr[..., i].mean())
 
+    def grid(hr, sr):
+        if min(sr.shape[:2]) < 17:
+            return math.nan
+        return grid_strength(sr, scale)
+
     return {
         "psnr": figure(psnr),
         "ssim": figure(ssim),
         "shift_red": shift(0),
         "shift_green": shift(1),
         "shift_blue": shift(2),
+        "grid": grid,
     }
 
 
 def evaluate_images(
-    systems: Mapping[str, keras.Model | str | os.PathLike],
+    systems: Mapping[str, keras.Model | Upscaler | str | os.PathLike],
     hr: Files,
     lr: Files | None = None,
     *,
@@ -100,43 +106,44 @@ def evaluate_images(
     on_image: Callable[[str, np.ndarray, dict], None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[Row]:
-    """Measure super-resolution systems against HR photos, side by side.
+    """Measures super-resolution systems against HR photos, side by side.
 
-    As in the literature, right and bottom of an HR photo are cut off to make
-    its sides multiples of the scale, whole levels are compared, and `shave`
-    border pixels do not count. Photos may be of any size: see `upscale`.
+    The protocol is that of the literature: HR photos are cropped at the right
+    and bottom to multiples of the scale, images are compared in whole levels,
+    and `shave` border pixels are left out. Photos may have any size.
 
-    Files belong together by name: another image is of the HR photo with whose
-    name its own begins. So `baby.png`, `babyx4.png` and `baby_SwinIR.png` are
-    of `baby.png`, and `img_001_SRF_4_LR.png` is of `img_001_SRF_4_HR.png`.
+    Files are matched by name: an image belongs to the HR photo whose name its
+    own name starts with. `baby.png`, `babyx4.png` and `baby_SwinIR.png` belong
+    to `baby.png`, and `img_001_SRF_4_LR.png` to `img_001_SRF_4_HR.png`.
 
     Args:
-        systems: Dict of title to what is measured: a model as `upscale` takes
-            it, `"bicubic"`, or the path of a folder with the images that
-            another system made of the LR images.
-        hr: Path of the folder with the HR photos, or a list of files.
-        lr: The same with their LR images. Defaults to `None`: they are made
-            by `Degradation`, the bicubic that training uses.
-        scale: Integer, at least 2. How many times larger HR is than LR.
-            Defaults to `4`.
+        systems: Dict of title to a system: an `Upscaler`, a model that it
+            takes, `"bicubic"`, or the path of a folder with the images that
+            another system made from the LR images.
+        hr: Path of the folder of HR photos, or a list of files.
+        lr: The same for their LR images. Defaults to `None`: `Degradation`
+            makes them, the bicubic that training uses.
+        scale: Integer, at least 2. The HR size divided by the LR size, per
+            side. Defaults to `4`.
         shave: Integer, at least 0. Pixels left out at each border, by all
             metrics. Defaults to `scale`.
-        metrics: Dict of name to function, as `pixel_metrics` returns it, the
-            default. `keras_srgan.perceptual` has others.
-        on_image: Function to call after each photo with its name, its HR
-            photo and a dict of title to image, uint8 arrays `(height, width,
-            3)`. `difference_sheet` draws them.
-        progress: Function to call with the fraction that is done, from time
+        metrics: Dict of name to function, such as `pixel_metrics` returns,
+            the default. A function of `hr` and `sr` returns a float, or a dict
+            of name to float, such as `keras_srgan.perceptual.VGGDistances`.
+        on_image: Function that is called after each photo with its name, its
+            HR photo and a dict of title to image, uint8 arrays `(height,
+            width, 3)`. `difference_sheet` draws them.
+        progress: Function that is called with the fraction done, from time
             to time until it is 1.
 
     Returns:
-        A dict an image and system: `"image"`, `"system"`, and a float a
-        metric.
+        A list with one dict per image and system: `"image"`, `"system"`, and
+        a float per metric.
 
     Raises:
-        ValueError: if an argument is not as above, an image is missing or
-            does not have the size that its HR photo asks for. All files are
-            checked first.
+        ValueError: if an argument is not as above, or an image is missing or
+            does not have the size that fits its HR photo. All files are
+            checked before any work.
         OSError: if a file cannot be read. The message names it.
 
     Example:
@@ -153,7 +160,7 @@ def evaluate_images(
     ```
     """
     if not systems or not all(
-        isinstance(system, keras.Model | str | os.PathLike)
+        isinstance(system, keras.Model | Upscaler | str | os.PathLike)
         for system in systems.values()
     ):
         raise ValueError(
@@ -163,23 +170,23 @@ def evaluate_images(
     enlarge = {
         title: _enlarger(system, title, scale)
         for title, system in systems.items()
-        if system == "bicubic" or isinstance(system, keras.Model)
+        if system == "bicubic" or isinstance(system, keras.Model | Upscaler)
     }
     folders = {
         title: system
         for title, system in systems.items()
         if title not in enlarge
     }
-    photos = _Photos(hr, lr, folders, scale)
+    photos = MatchedPhotos(hr, lr, folders, scale)
     shave = scale if shave is None else shave
     if not isinstance(shave, int) or shave < 0:
         raise ValueError(
             f"`shave` must be a non-negative integer. Received: shave={shave!r}"
         )
     inside = slice(shave, -shave or None)
-    metrics = pixel_metrics() if metrics is None else metrics
+    metrics = pixel_metrics(scale=scale) if metrics is None else metrics
     progress = progress or (lambda fraction: None)
-    # Better an error now than after an hour.
+    # Report bad files now rather than after an hour.
     for name in photos.names:
         photos.load(name)
 
@@ -195,17 +202,23 @@ def evaluate_images(
                 progress((len(rows) + fraction) / total)
 
             if title in enlarge:
-                images[title] = enlarge[title](lr_image, step)
+                try:
+                    images[title] = enlarge[title](lr_image, step)
+                except FloatingPointError as error:
+                    raise FloatingPointError(
+                        f"{title}, {photos.hr[name]}: {error}"
+                    ) from error
             row = {"image": name, "system": title}
             for metric, measure in metrics.items():
                 try:
-                    row[metric] = measure(
+                    value = measure(
                         hr_image[inside, inside], images[title][inside, inside]
                     )
                 except ValueError as error:
                     raise ValueError(
                         f"No {metric} of {photos.hr[name]}: {error}"
                     ) from error
+                row |= value if isinstance(value, dict) else {metric: value}
             step(1)
             rows.append(row)
         if on_image:
@@ -216,13 +229,14 @@ def evaluate_images(
 
 
 def mean_rows(rows: Sequence[Row]) -> list[Row]:
-    """Returns the mean over images of each system's figures.
+    """Returns each system's mean over the images, without NaN.
 
     Args:
-        rows: What `evaluate_images` returns.
+        rows: List of dicts, as `evaluate_images` returns.
 
     Returns:
-        A dict a system, as in `rows`, whose `"image"` is `"mean"`.
+        A list with one dict per system, as in `rows`, whose `"image"` is
+        `"mean"`.
     """
     systems = {}
     for row in rows:
@@ -232,7 +246,7 @@ def mean_rows(rows: Sequence[Row]) -> list[Row]:
             "image": "mean",
             "system": system,
             **{
-                metric: float(np.mean([row[metric] for row in group]))
+                metric: _mean([row[metric] for row in group])
                 for metric in group[0]
                 if metric not in ("image", "system")
             },
@@ -241,33 +255,41 @@ def mean_rows(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
+def _mean(values):
+    values = [value for value in values if not math.isnan(value)]
+    return float(np.mean(values)) if values else math.nan
+
+
 def table(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """Returns the rows as text: a list of headings, a list of cells a row.
+    """Returns rows as text: a list of headings, and a list of cells per row.
 
     Args:
-        rows: What `evaluate_images` or `mean_rows` returns.
+        rows: List of dicts, as `evaluate_images` or `mean_rows` returns.
     """
     headings = [HEADINGS.get(name, name) for name in rows[0]]
     return headings, [
-        [
-            value
-            if isinstance(value, str)
-            else format(value, FORMATS.get(name, ".4f"))
-            for name, value in row.items()
-        ]
-        for row in rows
+        [_format(name, value) for name, value in row.items()] for row in rows
     ]
+
+
+def _format(name, value):
+    if isinstance(value, str):
+        return value
+    if math.isnan(value):
+        return "–"
+    return format(value, FORMATS.get(name, ".4f"))
 
 
 def save_tables(
     rows: Sequence[Row], directory: str | os.PathLike, caption: str
 ) -> None:
-    """Write `results.csv` and `results.md`, the mean of each system included.
+    """Writes `results.csv` and `results.md`, with the mean of each system.
 
     Args:
-        rows: What `evaluate_images` returns.
-        directory: Path of the folder to write to; made if missing.
-        caption: String. How the figures were measured; it heads the Markdown.
+        rows: List of dicts, as `evaluate_images` returns.
+        directory: Path of the folder to write to. It is created if missing.
+        caption: String that says how the values were measured, the first line
+            of the Markdown file.
     """
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
@@ -285,19 +307,19 @@ def save_tables(
 def difference_sheet(
     hr: np.ndarray, images: Mapping[str, np.ndarray], size: int = 96
 ) -> Image.Image:
-    """Draw the place where systems differ most, side by side with the truth.
+    """Draws the crop where systems differ most, side by side with HR.
 
-    Where there is only one, it is where that differs most from the HR photo.
+    With one system, it is the crop where that differs most from HR.
 
     Args:
         hr: The HR photo, uint8 array `(height, width, 3)`.
-        images: Dict of title to what a system made of it, arrays of the same
-            shape and dtype.
-        size: Integer, at least 1. Pixels shown, along a side; fewer than 192
-            are magnified. Defaults to `96`.
+        images: Dict of title to a system's image, arrays of the same shape
+            and dtype.
+        size: Integer, at least 1. Side of the crop in pixels; crops under 192
+            pixels are magnified. Defaults to `96`.
 
     Returns:
-        The picture, with the PSNR of what is shown.
+        A Pillow image of the crops, labeled with their PSNR.
 
     Raises:
         ValueError: if `size` is not positive.
@@ -309,9 +331,9 @@ def difference_sheet(
     compared = list(images.values())
     if len(compared) == 1:
         compared.append(hr)
-    grey = [np.asarray(Image.fromarray(i).convert("L")) for i in compared]
-    difference = np.var(np.stack(grey), axis=0, dtype="float32")
-    # Sums over all windows, as differences of sums over what is above and left.
+    gray = [np.asarray(Image.fromarray(i).convert("L")) for i in compared]
+    difference = np.var(np.stack(gray), axis=0, dtype="float32")
+    # Sums over all windows, as differences of two-dimensional running sums.
     sums = np.pad(difference, ((1, 0), (1, 0))).astype("float64")
     sums = sums.cumsum(0).cumsum(1)
     height, width = (min(size, side) for side in hr.shape[:2])
@@ -329,94 +351,7 @@ def difference_sheet(
     )
 
 
-# === Files ===
-
-
-class _Photos:
-    """The HR photos, and the files that belong to each."""
-
-    def __init__(self, hr, lr, folders, scale):
-        self.scale = scale
-        self.degradation = Degradation(scale)
-        self.hr = {}
-        for file in _files(hr):
-            name = HR_SUFFIX.sub("", file.stem)
-            if name in self.hr:
-                raise ValueError(
-                    f"Two HR photos are named {name!r}: {self.hr[name]} and "
-                    f"{file}. Received: hr={str(hr)!r}"
-                )
-            self.hr[name] = file
-        self.names = list(self.hr)
-        self.lr = None if lr is None else self._match("LR", lr)
-        self.outputs = {
-            title: self._match(title, folder)
-            for title, folder in folders.items()
-        }
-
-    def load(self, name):
-        """Returns the HR photo, its LR image, if any, and others' outputs."""
-        hr = load_image(self.hr[name])
-        height, width = (side // self.scale for side in hr.shape[:2])
-        hr = hr[: height * self.scale, : width * self.scale]
-        if not hr.size:
-            raise ValueError(
-                f"The HR photo {self.hr[name]} is smaller than `scale`. "
-                f"Received: scale={self.scale}"
-            )
-        lr = None
-        if self.lr:
-            lr = self._load(self.lr[name], name, (height, width))
-        return (
-            hr,
-            lr,
-            {
-                title: self._load(files[name], name, hr.shape[:2])
-                for title, files in self.outputs.items()
-            },
-        )
-
-    def degrade(self, hr):
-        lr = self.degradation(hr[None])
-        return keras.ops.convert_to_numpy(lr)[0].astype("uint8")
-
-    def _load(self, file, name, shape):
-        image = load_image(file)
-        if image.shape[:2] != shape:
-            raise ValueError(
-                f"The image {file} must be {shape[1]}x{shape[0]} pixels to fit "
-                f"{self.hr[name]}, whose sides are cut to multiples of "
-                f"`scale`={self.scale}. "
-                f"Received: {image.shape[1]}x{image.shape[0]} pixels"
-            )
-        return image
-
-    def _match(self, title, images):
-        """Returns the file that belongs to each HR photo."""
-        # The longest first: img_1_2.png is of img_1_2.png, not of img_1.png.
-        names = sorted(self.names, key=len, reverse=True)
-        pattern = re.compile(
-            rf"({'|'.join(map(re.escape, names))})(x\d|[^a-zA-Z0-9]|$)"
-        )
-        files = {name: [] for name in self.names}
-        for file in _files(images):
-            match = pattern.match(file.stem)
-            if match:
-                files[match[1]].append(file)
-        for name, found in files.items():
-            exact = [file for file in found if file.stem == name]
-            if len(exact or found) != 1:
-                raise ValueError(
-                    f"There must be one {title} image of {self.hr[name]}. "
-                    f"Received: {', '.join(map(str, found)) or 'none'} in "
-                    f"{str(images)!r}"
-                )
-            files[name] = (exact or found)[0]
-        return files
-
-
-def _files(files):
-    return ImageFolder(files, workers=0).files
+# === Text ===
 
 
 def _markdown(rows):
@@ -444,15 +379,10 @@ def _enlarger(system, title, scale):
                 Image.Resampling.BICUBIC,
             )
         )
-
-    def enlarge(lr, progress):
-        image = upscale(system, lr, progress=progress)
-        if image.shape[0] != scale * lr.shape[0]:
-            raise ValueError(
-                f"The model {title!r} enlarges "
-                f"{image.shape[0] // lr.shape[0]} times. "
-                f"Received: scale={scale}"
-            )
-        return image
-
-    return enlarge
+    upscaler = system if isinstance(system, Upscaler) else Upscaler(system)
+    if upscaler.scale != scale:
+        raise ValueError(
+            f"The scale of the model {title!r} is {upscaler.scale}. "
+            f"Received: scale={scale}"
+        )
+    return lambda lr, progress: upscaler(lr, progress=progress)

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 from keras import ops
 
-from keras_srgan.generator import Generator
+from keras_srgan.checks import get_generator
 from keras_srgan.receptive_field import receptive_field
 
 SUFFIXES = {
@@ -17,8 +17,8 @@ SUFFIXES = {
     "openvino": ".xml",
     "torch": ".pt2",
 }
-# Those that can write a format for photos of any size. docs/export.md says why
-# the others cannot.
+# The backends that can write each format for photos of any size.
+# docs/export.md gives the reasons for the missing ones.
 BACKENDS = {
     "tf_saved_model": ("tensorflow", "jax"),
     "onnx": ("tensorflow", "torch"),
@@ -37,33 +37,37 @@ def export(
     *,
     dtype: str = "float32",
 ) -> None:
-    """Write a generator for another runtime, whole or not at all.
+    """Exports a generator to another runtime.
 
-    What is written takes photos as they are decoded and gives photos to be
-    shown: uint8 RGB in [0, 255], shape `(batch, height, width, 3)` in and
-    `(batch, scale * height, scale * width, 3)` out, rounded and clipped.
-    In an ONNX file the input is called `photo` and the output `large`, and
-    the metadata has `scale` and `halo`: how much around a tile the network
-    sees, in pixels, for a program that works by tiles.
+    The exported model maps uint8 RGB photos in [0, 255] of shape
+    `(batch, height, width, 3)` to uint8 photos of shape
+    `(batch, scale * height, scale * width, 3)`. Casting, rounding and clipping
+    are part of it. The ONNX model names its input `photo` and its output
+    `large`; its metadata holds `scale` and `halo`, the number of pixels of
+    context that each side of a tile needs.
+
+    The file is written completely or not at all: an interrupted export leaves
+    an existing file unchanged.
 
     Args:
-        generator: `Generator`, `SRGANBackbone`, or `SRGAN` with one of them.
-        filepath: Path of the file; for `"tf_saved_model"` of a folder. An
-            OpenVINO `.xml` gets its weights in a `.bin` beside it.
+        generator: A `Generator`, an `SRGANBackbone`, or an `SRGAN` that holds
+            one of them.
+        filepath: Path of the file, or of the folder for `"tf_saved_model"`.
+            OpenVINO writes a `.bin` file with the weights beside the `.xml`.
         format: String, one of `"tf_saved_model"`, `"onnx"`, `"litert"`,
-            `"openvino"` and `"torch"`. Defaults to what the suffix says: none,
-            `.onnx`, `.tflite`, `.xml` or `.pt2`.
-        dtype: String, `"float32"` or `"float16"`: what the weights are stored
-            in, and what is computed in between the first and the last
-            convolution, whatever the generator computes in. (LiteRT stores
-            float16 and leaves the arithmetic to the device.) Defaults to
-            `"float32"`.
+            `"openvino"` and `"torch"`. Defaults to `None`: inferred from the
+            suffix, which is none, `.onnx`, `.tflite`, `.xml` or `.pt2`.
+        dtype: String, `"float32"` or `"float16"`. The dtype of the stored
+            weights and of the computation between the first and the last
+            convolution, independent of the generator's dtype policy. (LiteRT
+            stores float16 and lets the device choose the arithmetic.)
+            Defaults to `"float32"`.
 
     Raises:
-        ValueError: if an argument is not as above, or this backend cannot
-            write that format; the message says which can.
-        ImportError: if a package of the extra `export` is missing.
-        FileExistsError: if what is there is more than an older export.
+        ValueError: If an argument is invalid, or if the current backend
+            cannot write `format`. The message names the backends that can.
+        ImportError: If a package of the `export` extra is missing.
+        FileExistsError: If `filepath` exists and is not a previous export.
 
     Example:
 
@@ -74,10 +78,9 @@ def export(
     export(Generator(num_blocks=5), "generator.onnx", dtype="float16")
     ```
     """
-    generator = getattr(generator, "generator", generator)
-    if hasattr(generator, "to_generator"):  # a backbone of keras-hub
-        generator = generator.to_generator()
-    if not isinstance(generator, Generator):
+    generator = get_generator(generator)
+    # Not `isinstance(generator, Generator)`: generator.py imports this module.
+    if not hasattr(generator, "scale"):
         raise ValueError(
             "`generator` must be a `Generator`, or an `SRGAN` with one. "
             f"Received: generator={generator!r}"
@@ -110,7 +113,7 @@ def export(
                 import onnx  # noqa: F401
 
             with warnings.catch_warnings(), _device():
-                # Converters warn of their own old age.
+                # The converters emit deprecation warnings.
                 warnings.simplefilter("ignore")
                 model.export(
                     str(part), format, False, input_signature=[spec], **options
@@ -119,9 +122,9 @@ def export(
                 _label_onnx(part, generator)
         except ImportError as error:
             raise ImportError(
-                f"A package is missing that {keras.backend.backend()} needs to "
-                f"export to {format}; `pip install keras-srgan[export]` has "
-                f"most: {error}"
+                f"Exporting to {format} on {keras.backend.backend()} needs a "
+                "package that is not installed. `pip install "
+                f"keras-srgan[export]` provides most of them: {error}"
             ) from error
         _put(part, path)
 
@@ -135,7 +138,7 @@ def _get_format(path, format):
         raise ValueError(
             "`filepath` must end in .onnx (ONNX), .tflite (LiteRT), .xml "
             "(OpenVINO), .pt2 (torch) or have no suffix (SavedModel), and "
-            "`format`, if given, must say the same. "
+            "`format`, if given, must match the suffix. "
             f"Received: filepath={str(path)!r}, format={format!r}"
         )
     return format
@@ -146,13 +149,13 @@ def _check_backend(format):
     if backend not in able:
         raise ValueError(
             f"To export to {format}, the backend must be {' or '.join(able)}: "
-            f"start anew with KERAS_BACKEND={able[0]}. "
+            f"set KERAS_BACKEND={able[0]} and restart. "
             f"Received: format={format!r} on {backend}"
         )
 
 
 def _check_place(path, format):
-    """See that nothing but an older export would be replaced."""
+    """Raises an error if anything but a previous export would be replaced."""
     taken = path.exists() and not path.is_file()
     if format == "tf_saved_model":
         taken = path.exists() and not (
@@ -164,20 +167,20 @@ def _check_place(path, format):
         taken = path.exists()
     if taken:
         raise FileExistsError(
-            f"{path} is there, and is not, or not only, an older export to "
-            f"{format} that could be replaced."
+            f"{path} exists and is not a previous export to {format}. Move "
+            "it away, or choose another path."
         )
 
 
 def _device():
-    """Where to trace: torch.export writes down which device it was."""
+    """Returns the device scope for tracing: torch.export records the device."""
     if keras.backend.backend() == "torch":
         return keras.device("cpu")
     return contextlib.nullcontext()
 
 
 def _take_photos(generator, dtype):
-    """A model from uint8 photos to uint8 photos, with a copy of the weights."""
+    """Returns a uint8-to-uint8 model with a copy of the weights."""
     twin = type(generator).from_config(
         {**generator.get_config(), "dtype": dtype}
     )
@@ -205,7 +208,7 @@ def _get_torch_options():
 
 
 def _label_onnx(path, generator):
-    """Name what goes in and out, which each exporter calls otherwise."""
+    """Names inputs and outputs alike, whichever exporter wrote the file."""
     import onnx
 
     model = onnx.load(path)
@@ -230,10 +233,10 @@ def _label_onnx(path, generator):
 
 
 def _put(part, path):
-    # The weights first: a file whose weights are missing is no use.
+    # Weights first, so that the main file never refers to missing weights.
     files = sorted(part.parent.iterdir(), key=lambda file: file == part)
     if path.is_dir():
-        # What is in the way goes when the temporary folder does.
+        # The previous folder is deleted together with the temporary one.
         os.replace(path, part.with_name(f"{path.name}.old"))
     for file in files:
         os.replace(file, path.with_name(file.name))

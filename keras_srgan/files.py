@@ -1,20 +1,28 @@
 import contextlib
 import os
 import pathlib
+import shutil
 import tempfile
 from collections.abc import Iterator
+
+# Hidden, so that no listing of photos takes a leftover for a photo.
+PREFIX = ".keras-srgan-"
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Writes a file beside its place, and puts it there once it is whole.
+    """Writes a file or a folder completely, or not at all.
+
+    The content is written into a new hidden folder beside its destination and
+    moved once it is complete. A process that is killed meanwhile leaves that
+    folder behind; nothing reads it, and `remove_leftovers` deletes it.
 
     Args:
-        path: The file to write or replace.
+        path: The file or folder to write or replace.
 
     Yields:
-        The path to write to meanwhile, in the same folder and of the same
-        suffix. It is gone afterwards, whatever happens.
+        The path to write to, of the same name and suffix. If nothing exists
+        there at the end, `FileNotFoundError` is raised.
 
     Example:
 
@@ -26,23 +34,46 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     ```
     """
     path = pathlib.Path(path)
-    # Always the same: what a killed process has left is written over.
-    partial = path.with_name(f"partial-{path.name}")
-    try:
+    # The system chooses the name of the folder, so it is never a user's, and
+    # the name of the file in it needs no extra characters.
+    with tempfile.TemporaryDirectory(
+        prefix=PREFIX, dir=path.parent, ignore_cleanup_errors=True
+    ) as folder:
+        partial = pathlib.Path(folder, path.name)
         yield partial
+        if partial.is_dir() and path.is_dir():
+            # A folder that is not empty cannot be replaced in one step.
+            os.replace(path, pathlib.Path(tempfile.mkdtemp(dir=folder), "old"))
         os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+def remove_leftovers(directory: str | os.PathLike) -> None:
+    """Deletes what killed processes left while `replacing` files of a folder.
+
+    Args:
+        directory: Path of a folder that no other process writes to.
+
+    Example:
+
+    ```python
+    from keras_srgan.files import remove_leftovers
+
+    remove_leftovers("runs/faces/backup")
+    ```
+    """
+    for folder in pathlib.Path(directory).glob(f"{PREFIX}*"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_writable(**folder: str | os.PathLike) -> None:
-    """Makes a folder, if missing, and sees that files can be written to it.
+    """Makes a folder, if missing, and checks that files can be written to it.
 
     Args:
         **folder: Its path, by the name of the argument that gave it.
 
     Raises:
-        ValueError: if it cannot be written to; the message has the name.
+        ValueError: The folder cannot be written to. The message names the
+            argument.
 
     Example:
 

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_srgan.export import export
 from keras_srgan.initializers import ICNR
 from keras_srgan.layers import Conv2D
 from keras_srgan.layers import LevelClipping
@@ -12,7 +13,8 @@ from keras_srgan.layers import SquaresConv2D
 from keras_srgan.preset import read_preset
 from keras_srgan.preset import set_weights
 
-# Kind of upsampling to the activations it allows; the first is the default.
+# Output activations allowed with each kind of upsampling; the first is the
+# default.
 OUTPUT_ACTIVATIONS = {
     "pixel_shuffle": ("tanh", "hard_tanh"),
     "pixel_shuffle_direct": ("linear",),
@@ -21,39 +23,43 @@ OUTPUT_ACTIVATIONS = {
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class Generator(keras.Model):
-    """The SRGAN generator (SRResNet): a small photo in, a large one out.
+    """The SRGAN generator (SRResNet), which upscales photos.
 
-    It is fully convolutional, so photos of any size go in. Its networks
-    compute in [-1, 1]; its input and output are plain RGB.
+    It is fully convolutional and accepts photos of any size. Inputs and
+    outputs are RGB in [0, 255]; the layers compute in [-1, 1].
 
     Args:
-        scale: Integer, 2, 4 or 8. How many times larger the output is.
-            Defaults to `4`.
-        num_blocks: Integer, at least 0. Residual blocks. Defaults to `16`.
-        filters: Integer. Channels of each convolution. Defaults to `64`.
+        scale: Integer, 2, 4 or 8. Upscaling factor per side. Defaults to `4`.
+        num_blocks: Integer, at least 0. Number of residual blocks. Defaults
+            to `16`.
+        filters: Integer, at least 1. Channels of each convolution. Defaults
+            to `64`.
         use_batch_norm: Boolean. Whether the residual blocks and the
-            convolution after them normalize, as in the paper. Defaults to
-            `False`, as in the reference experiment.
+            convolution after them use batch normalization, as in the paper.
+            Defaults to `False`, as in the reference experiment.
         use_bias: Boolean. Whether the convolutions of the residual blocks
             have biases. Defaults to `False`.
         use_end_prelu: Boolean. Whether a PReLU follows the convolution after
             the residual blocks. Defaults to `False`, as in the paper.
-        input_mean: Float, or three of them for red, green and blue: the level
-            in [0, 255] that the network sees as zero, and so as what lies
-            around a photo. Defaults to `127.5`.
-        output_activation: String, `"tanh"` or `"hard_tanh"`, which clips a
-            linear output. With `upsampling="pixel_shuffle_direct"` it must be
-            `"linear"`. Defaults to `None`: `"tanh"`, or `"linear"` there.
+        input_mean: Float, or three floats for red, green and blue, in
+            [0, 255]. The level that maps to zero inside the network, and so
+            the level of the zero padding around a photo. Imported PyTorch
+            checkpoints need values other than the default. Defaults to
+            `127.5`.
+        output_activation: String, `"tanh"` or `"hard_tanh"`, a linear output
+            clipped to [-1, 1]. Must be `"linear"` with
+            `upsampling="pixel_shuffle_direct"`. Defaults to `None`: `"tanh"`
+            or `"linear"`, depending on `upsampling`.
         upsampling: String, the layers after the residual blocks.
-            `"pixel_shuffle"`: one sub-pixel convolution per factor of 2, then
-            a 9x9 convolution at full size, as in the paper.
-            `"pixel_shuffle_direct"`: one 3x3 convolution to
-            `3 * scale**2` channels, which starts at zero, and one pixel
-            shuffle; the result is added to the input photo with each pixel
-            repeated. This takes half of the operations and converges in a
-            fraction of the steps. Defaults to `"pixel_shuffle"`.
-        dtype: Dtype policy (or its name) of the layers inside. The output is
-            float32 whatever it is. Defaults to the global policy.
+            `"pixel_shuffle"` is one sub-pixel convolution per factor of 2,
+            then a 9x9 convolution at full size, as in the paper.
+            `"pixel_shuffle_direct"` is one 3x3 convolution to
+            `3 * scale**2` channels, initialized to zero, and one pixel
+            shuffle, added to the nearest-neighbor enlarged input. It takes
+            half of the operations and converges in a fraction of the steps.
+            Defaults to `"pixel_shuffle"`.
+        dtype: Dtype policy (or its name) of the layers. The output is always
+            float32. Defaults to the global policy.
 
     Input shape: `(batch, height, width, 3)`, RGB in [0, 255], uint8 or float.
 
@@ -70,7 +76,7 @@ class Generator(keras.Model):
     photos = np.random.randint(0, 256, (1, 24, 32, 3), "uint8")
     generator(photos).shape  # (1, 96, 128, 3)
 
-    # A compact network: 0.33 million parameters.
+    # A compact network with 0.33 million parameters.
     Generator(filters=32, upsampling="pixel_shuffle_direct")
     ```
 
@@ -110,7 +116,7 @@ class Generator(keras.Model):
         mean = np.asarray(input_mean, "float64")
         if mean.shape not in ((), (3,)) or not np.isfinite(mean).all():
             raise ValueError(
-                "`input_mean` must be a number, or three of them. "
+                "`input_mean` must be a number or three numbers. "
                 f"Received: input_mean={input_mean!r}"
             )
         if upsampling not in OUTPUT_ACTIVATIONS:
@@ -244,17 +250,19 @@ class Generator(keras.Model):
         return generator
 
     def export(self, filepath, format=None, *, dtype="float32"):
-        """Write this generator for another runtime: uint8 photos in and out.
+        """Exports this generator to another runtime, with uint8 in and out.
+
+        See `keras_srgan.export.export` for details, and docs/export.md for
+        the formats that each backend can write.
 
         Args:
-            filepath: Path of the file; for a SavedModel of a folder.
+            filepath: Path of the file, or of the folder for a SavedModel.
             format: String, one of `"tf_saved_model"`, `"onnx"`, `"litert"`,
-                `"openvino"` and `"torch"`. Defaults to what the suffix says:
-                none, `.onnx`, `.tflite`, `.xml` or `.pt2`.
-            dtype: `"float32"` or `"float16"`. Defaults to `"float32"`.
-
-        See `keras_srgan.export.export` for more, and docs/export.md for which
-        backend can write which format.
+                `"openvino"` and `"torch"`. Defaults to `None`: inferred from
+                the suffix, which is none, `.onnx`, `.tflite`, `.xml` or
+                `.pt2`.
+            dtype: String, `"float32"` or `"float16"`. Defaults to
+                `"float32"`.
 
         Example:
 
@@ -264,9 +272,6 @@ class Generator(keras.Model):
         Generator(num_blocks=5).export("generator.onnx", dtype="float16")
         ```
         """
-        # It needs this module.
-        from keras_srgan.export import export
-
         export(self, filepath, format, dtype=dtype)
 
     def get_config(self):

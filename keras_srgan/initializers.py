@@ -4,17 +4,21 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class ICNR(keras.initializers.Initializer):
-    """Starts a sub-pixel convolution as nearest-neighbour upscaling.
+    """Initializes a sub-pixel convolution to nearest-neighbor upscaling.
 
-    All `block_size**2` kernels whose outputs `PixelShuffle` places in one
-    square start equal, so an untrained network draws flat squares instead of
-    a checkerboard that training would have to unlearn.
+    The `block_size**2` kernels whose outputs `PixelShuffle` places in one
+    square are equal at first. An untrained network therefore draws flat
+    squares instead of a checkerboard, which training would have to remove.
 
     Args:
-        block_size: Integer, at least 1. That of the `PixelShuffle` after the
-            convolution.
+        block_size: Integer, at least 1. The block size of the `PixelShuffle`
+            that follows the convolution.
         initializer: Initializer (or its name) of the distinct kernels.
             Defaults to `"glorot_uniform"`.
+
+    Raises:
+        ValueError: If the number of filters of the convolution is not a
+            multiple of `block_size**2`.
 
     Example:
 

@@ -4,19 +4,23 @@ import keras
 from keras import layers
 from keras import ops
 
-# One slope a channel, shared over space, so that any image size goes in.
+from keras_srgan.convolutions import ConvolutionMixin
+
+# One slope per channel, shared over space: accepts images of any size.
 PReLU = functools.partial(layers.PReLU, shared_axes=[1, 2])
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
-class Conv2D(layers.Conv2D):
-    """Keras' own, of "same" padding and channels last wherever it runs.
+class Conv2D(ConvolutionMixin, layers.Conv2D):
+    """`keras.layers.Conv2D` with "same" padding, always channels last.
 
-    Channels last whatever the global `image_data_format` says: the order of
-    `depth_to_space` is the same on every backend only there.
+    The global `image_data_format` is ignored, because `depth_to_space` orders
+    channels alike on all backends only in channels-last layout.
 
     Args:
-        filters, kernel_size, **kwargs: Those of `keras.layers.Conv2D`.
+        filters: Integer. Number of output channels.
+        kernel_size: Integer or pair of integers, in pixels.
+        **kwargs: Other arguments of `keras.layers.Conv2D`.
 
     Example:
 
@@ -36,44 +40,29 @@ class Conv2D(layers.Conv2D):
         }
         super().__init__(filters, kernel_size, **kwargs)
 
-    def build(self, input_shape):
-        super().build(input_shape)
-        if keras.backend.backend() == "torch":
-            # The same kernel, in memory as PyTorch reads it: else it would be
-            # copied into that order at each use.
-            kernel = self.kernel.value
-            kernel.data = kernel.data.permute(3, 2, 0, 1).contiguous()
-            kernel.data = kernel.data.permute(2, 3, 1, 0)
-
-    def convolution_op(self, inputs, kernel):
-        if keras.backend.backend() != "torch":
-            return super().convolution_op(inputs, kernel)
-        # Keras copies the input and the output to change their layout, which
-        # PyTorch's convolution need not: a quarter of the time of a network.
-        x = ops.conv(
-            ops.transpose(inputs, (0, 3, 1, 2)),
-            kernel,
-            strides=self.strides,
-            padding="same",
-            dilation_rate=self.dilation_rate,
-            data_format="channels_first",
-        )
-        return ops.transpose(x, (0, 2, 3, 1))
-
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class SquaresConv2D(Conv2D):
-    """A `Conv2D` with large kernels and few filters, of even-sized images.
+    """A faster `Conv2D` for large kernels, few filters and even image sizes.
 
-    The same weights and the same output. Convolutions to a few channels leave
-    a processor's units idle, so it computes all pixels of a 2x2 square at
-    once, from squares: a quarter of the places, four times the channels. For
-    the last convolution of a generator that takes about a third of the time.
+    The weights and outputs are those of `Conv2D`. A convolution to a few
+    channels leaves most vector units of a processor idle. This layer computes
+    the four pixels of each 2x2 square at once, from 2x2 squares of the input:
+    a quarter of the positions, four times the channels. The last convolution
+    of a generator takes about a third of the time.
 
     Args:
-        filters, **kwargs: Those of `keras.layers.Conv2D`.
-        kernel_size: Integer, 5, 9, 13, ...: one more than a multiple of 4, so
-            that its reach is a whole number of squares.
+        filters: Integer. Number of output channels.
+        kernel_size: Integer, one more than a multiple of 4 (5, 9, 13, ...),
+            so that the kernel reaches over a whole number of squares.
+        **kwargs: Other arguments of `keras.layers.Conv2D`. `strides` must be
+            1.
+
+    Input shape:
+        `(batch, height, width, channels)`, with even height and width.
+
+    Raises:
+        ValueError: If `kernel_size` or `strides` is not as above.
 
     Example:
 
@@ -99,7 +88,8 @@ class SquaresConv2D(Conv2D):
     def convolution_op(self, inputs, kernel):
         size, _, channels, filters = kernel.shape
         squares = (size + 1) // 2
-        # What a pixel at (dy, dx) of its square sees of the squares around.
+        # One kernel per pixel (dy, dx) of an output square, padded to whole
+        # input squares.
         kernels = [
             ops.pad(kernel, ((dy, 1 - dy), (dx, 1 - dx), (0, 0), (0, 0)))
             for dy in (0, 1)
@@ -120,10 +110,10 @@ class SquaresConv2D(Conv2D):
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class PixelShuffle(layers.Layer):
-    """Rearranges channels into space: the upscaling of sub-pixel convolution.
+    """Rearranges channels into space, as sub-pixel convolution does.
 
     Args:
-        block_size: Integer, at least 1. The factor by which height and width
+        block_size: Integer, at least 1. Factor by which height and width
             grow.
 
     Input shape: `(batch, height, width, block_size**2 * channels)`.
@@ -188,7 +178,8 @@ class PixelShuffle(layers.Layer):
 class LevelClipping(layers.Layer):
     """Clips levels to [0, 255], except in training.
 
-    In training, levels outside that range keep their gradient.
+    Without clipping in training, levels outside the range keep their
+    gradient.
 
     Input and output shape: any.
 
@@ -213,13 +204,13 @@ class LevelClipping(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class ResidualBlock(layers.Layer):
-    """Two 3x3 convolutions with a PReLU between, added to their input.
+    """Two 3x3 convolutions with a PReLU between them, plus a skip connection.
 
     Args:
-        filters: Integer. Channels of both convolutions, and of the input.
-        use_batch_norm: Boolean. Whether a batch normalization follows each
-            convolution, as in the paper. Defaults to `False`: without it the
-            network trains as well and keeps the contrast of each photo.
+        filters: Integer. Channels of both convolutions and of the input.
+        use_batch_norm: Boolean. Whether batch normalization follows each
+            convolution, as in the paper. Defaults to `False`: the network
+            trains as well without it and keeps the contrast of each photo.
         use_bias: Boolean. Whether the convolutions have biases. Defaults to
             `False`.
 

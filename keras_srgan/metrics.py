@@ -13,15 +13,15 @@ WINDOW = [weight / sum(WINDOW) for weight in WINDOW]
 
 
 def luma(images: KerasTensor) -> KerasTensor:
-    """Returns the luma (Y) of RGB images, as MATLAB's `rgb2ycbcr` does.
+    """Returns the luma (Y) of RGB images, like MATLAB's `rgb2ycbcr`.
 
     Args:
-        images: Tensor of shape `(..., 3)`, RGB in whole levels from 0 to 255,
-            of any dtype.
+        images: Tensor of shape `(..., 3)` and any dtype, RGB in integer
+            levels from 0 to 255.
 
     Returns:
-        A float32 tensor of shape `(..., 1)`, in whole levels from 16 (black)
-        to 235 (white).
+        A float32 tensor of shape `(..., 1)`, in integer levels from 16
+        (black) to 235 (white).
 
     Example:
 
@@ -36,11 +36,12 @@ def luma(images: KerasTensor) -> KerasTensor:
     https://www.itu.int/rec/R-REC-BT.601
     """
     images = ops.cast(images, "float32")
-    # Centred, these sums are whole numbers that float32 holds exactly, so all
-    # backends round alike. The weights are 65.481, 128.553 and 24.966 of 255.
+    # The weights are 65.481, 128.553 and 24.966 over 255. Centered around 128,
+    # the sums are integers that float32 represents exactly, so all backends
+    # round alike.
     red, green, blue = (images[..., i : i + 1] - 128 for i in range(3))
     y = (21827 * red + 42851 * green + 8322 * blue) / 85000
-    # Not `ops.round`, which rounds halves to even.
+    # Not `ops.round`, which rounds half to even.
     return ops.floor(y + 16.5 + 128 * 219 / 255)
 
 
@@ -50,28 +51,28 @@ def psnr(
     shave: int = 0,
     channel: str = "y",
 ) -> KerasTensor:
-    """Returns the peak signal-to-noise ratio of each image of a batch.
+    """Returns the peak signal-to-noise ratio of each image in a batch.
 
-    The peak is 255, on Y too. Equal images would have an infinite ratio; no
-    ratio is above 100 dB, so that a mean stays finite.
+    The peak is 255, on Y too. Ratios are limited to 100 dB, the value for
+    equal images, so that a mean stays finite.
 
     Args:
         y_true: Tensor of shape `(batch, height, width, 3)`, RGB in [0, 255],
-            of any dtype. Both images are clipped and rounded to whole levels,
-            as in a file.
-        y_pred: Tensor of the same shape, the images to judge.
-        shave: Integer, at least 0. Pixels left out at each border. Defaults
-            to `0`; the super-resolution literature leaves out as many as the
-            scale.
+            of any dtype. Both batches are clipped and rounded to integer
+            levels, as in an image file.
+        y_pred: Tensor of the same shape, the images to compare.
+        shave: Integer, at least 0. Pixels to ignore at each border. Defaults
+            to `0`. The super-resolution literature shaves `scale` pixels.
         channel: `"y"` for luma, as in the super-resolution literature, or
             `"rgb"` for all three channels. Defaults to `"y"`.
 
     Returns:
-        A float32 tensor of shape `(batch,)`, in dB; more is better.
+        A float32 tensor of shape `(batch,)`, in dB. Higher is better.
 
     Raises:
-        ValueError: if an argument is out of range, the shapes are not those
-            of RGB batches or differ, or no pixel is left after shaving.
+        ValueError: If an argument is out of range, if the shapes differ or
+            are not those of RGB batches, or if no pixel is left after
+            shaving.
 
     Example:
 
@@ -94,31 +95,30 @@ def ssim(
     shave: int = 0,
     channel: str = "y",
 ) -> KerasTensor:
-    """Returns the structural similarity of each image of a batch.
+    """Returns the structural similarity of each image in a batch.
 
-    The window is Gaussian, 11 pixels wide with a standard deviation of 1.5,
-    and stays inside the image. Three channels are compared one by one, and
-    the mean taken.
+    The window is Gaussian, 11 pixels wide with a standard deviation of 1.5
+    pixels, and stays inside the image. With `channel="rgb"`, the result is
+    the mean over the channels.
 
     Args:
         y_true: Tensor of shape `(batch, height, width, 3)`, RGB in [0, 255],
-            of any dtype. Both images are clipped and rounded to whole levels,
-            as in a file.
-        y_pred: Tensor of the same shape, the images to judge.
-        shave: Integer, at least 0. Pixels left out at each border. Defaults
-            to `0`; the super-resolution literature leaves out as many as the
-            scale.
+            of any dtype. Both batches are clipped and rounded to integer
+            levels, as in an image file.
+        y_pred: Tensor of the same shape, the images to compare.
+        shave: Integer, at least 0. Pixels to ignore at each border. Defaults
+            to `0`. The super-resolution literature shaves `scale` pixels.
         channel: `"y"` for luma, as in the super-resolution literature, or
             `"rgb"` for all three channels. Defaults to `"y"`.
 
     Returns:
-        A float32 tensor of shape `(batch,)`, 1 for equal images, at least -1;
-        more is better.
+        A float32 tensor of shape `(batch,)`, in [-1, 1], where 1 means equal
+        images. Higher is better.
 
     Raises:
-        ValueError: if an argument is out of range, the shapes are not those
-            of RGB batches or differ, or fewer than 11 pixels are left in
-            height or width after shaving.
+        ValueError: If an argument is out of range, if the shapes differ or
+            are not those of RGB batches, or if fewer than 11 pixels are left
+            in height or width after shaving.
 
     Example:
 
@@ -137,13 +137,14 @@ def ssim(
     y_true, y_pred = _levels(
         y_true, y_pred, shave, channel, min_size=len(WINDOW)
     )
-    # The sum s and the difference d of two images hold all that SSIM asks of
-    # them: 4xy = s² - d² and 2(x² + y²) = s² + d². What float32 loses in the
-    # variance of s is above and below the fraction bar alike. Centred, s
-    # loses less.
+    # SSIM is a function of the sum s and the difference d of two images:
+    # 4xy = s² - d² and 2(x² + y²) = s² + d². The rounding error in the
+    # variance of s then affects numerator and denominator alike. Centering s
+    # makes it smaller.
     s = y_true + y_pred - 255
     d = y_true - y_pred
-    # Blurred at once, they compile several times faster.
+    # One blur of the concatenated maps compiles several times faster than
+    # four.
     maps = ops.concatenate([s, d, ops.square(s), ops.square(d)])
     s_mean, d_mean, s_power, d_power = ops.split(_blur(maps), 4)
     s_var = s_power - ops.square(s_mean)
@@ -159,8 +160,8 @@ def ssim(
 
 
 def _blur(images):
-    """Applies the window along height, then width, inside the images only."""
-    # Not a convolution: on GPUs that would compute in TF32, too coarse here.
+    """Applies the window along height, then width, without padding."""
+    # Not a convolution, which GPUs compute in TF32: too coarse here.
     last = len(WINDOW) - 1
     rows = sum(
         weight * images[:, i : i - last or None]
@@ -173,7 +174,7 @@ def _blur(images):
 
 
 def _levels(y_true, y_pred, shave, channel, min_size):
-    """Returns both batches as the whole float32 levels to compare."""
+    """Returns both batches as the float32 integer levels to compare."""
     _check_settings(shave, channel)
     batches = [ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)]
     true_shape, pred_shape = (tuple(images.shape) for images in batches)
@@ -187,8 +188,8 @@ def _levels(y_true, y_pred, shave, channel, min_size):
         )
     ):
         raise ValueError(
-            "`y_true` and `y_pred` must have one and the same shape (batch, "
-            f"height, width, 3). Received: y_true.shape={true_shape}, "
+            "`y_true` and `y_pred` must have the same shape (batch, height, "
+            f"width, 3). Received: y_true.shape={true_shape}, "
             f"y_pred.shape={pred_shape}"
         )
     for size in true_shape[1:3] + pred_shape[1:3]:
@@ -220,9 +221,9 @@ def _check_settings(shave, channel):
 
 
 class ImageMetric(keras.metrics.MeanMetricWrapper):
-    """The mean over images of a figure that more is better of.
+    """The mean over images of a higher-is-better metric.
 
-    It is float32 whatever the dtype policy: figures are summed.
+    It accumulates in float32 under any dtype policy.
     """
 
     def __init__(self, fn, shave, channel, name):
@@ -232,7 +233,7 @@ class ImageMetric(keras.metrics.MeanMetricWrapper):
         )
         self.shave = shave
         self.channel = channel
-        # Callbacks that choose the best epoch look here.
+        # Keras' callbacks read this to find the best epoch.
         self._direction = "up"
 
     def get_config(self):
@@ -245,15 +246,14 @@ class ImageMetric(keras.metrics.MeanMetricWrapper):
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class PSNR(ImageMetric):
-    """Mean over images of their peak signal-to-noise ratio, in dB.
+    """The mean over images of the peak signal-to-noise ratio, in dB.
 
-    Each image has its own ratio (see `psnr`), and equal ones have 100 dB; the
-    batches do not matter. More is better.
+    The ratio is computed per image (see `psnr`), so the mean does not depend
+    on the batch size. Equal images have 100 dB. Higher is better.
 
     Args:
-        shave: Integer, at least 0. Pixels left out at each border. Defaults
-            to `0`; the super-resolution literature leaves out as many as the
-            scale.
+        shave: Integer, at least 0. Pixels to ignore at each border. Defaults
+            to `0`. The super-resolution literature shaves `scale` pixels.
         channel: `"y"` for luma, as in the super-resolution literature, or
             `"rgb"` for all three channels. Defaults to `"y"`.
         name: String. Defaults to `"psnr"`.
@@ -281,15 +281,14 @@ class PSNR(ImageMetric):
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class SSIM(ImageMetric):
-    """Mean over images of their structural similarity.
+    """The mean over images of the structural similarity.
 
-    Each image has its own similarity (see `ssim`), at most 1; the batches do
-    not matter. More is better.
+    The similarity is computed per image (see `ssim`), so the mean does not
+    depend on the batch size. Equal images have 1. Higher is better.
 
     Args:
-        shave: Integer, at least 0. Pixels left out at each border. Defaults
-            to `0`; the super-resolution literature leaves out as many as the
-            scale.
+        shave: Integer, at least 0. Pixels to ignore at each border. Defaults
+            to `0`. The super-resolution literature shaves `scale` pixels.
         channel: `"y"` for luma, as in the super-resolution literature, or
             `"rgb"` for all three channels. Defaults to `"y"`.
         name: String. Defaults to `"ssim"`.

@@ -1,6 +1,6 @@
 import itertools
-import math
 import os
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -8,85 +8,155 @@ from keras import ops
 from PIL import Image
 
 from keras_srgan.losses import VGGContentLoss
+from keras_srgan.tiling import get_spans
+from keras_srgan.vgg import VGG19Features
 
-# Larger photos go through VGG19 in windows of at most so many pixels a side,
-# in bounded memory.
-WINDOW = 512
-# Its poolings make one position of so many pixels a side.
+# The layers of the layered distance, and one position's size in pixels.
+LAYERS = {
+    "block1_conv2": 1,
+    "block2_conv2": 2,
+    "block3_conv4": 4,
+    "block4_conv4": 8,
+    "block5_conv4": 16,
+}
+# The stride of block5_conv4. Windows start at multiples of it, so that VGG19
+# pools the same pixels as in the whole photo.
 STRIDE = 16
+# A position of block5_conv4 depends on 118 pixels around its own 16.
+HALO = 128
+# Photos of up to 640 pixels a side go through VGG19 in one piece.
+TILE_SIZE = 384
 
 
-class VGGDistance:
-    """How differently two photos look to VGG19; less is better.
+class VGGDistances:
+    """Two perceptual distances between photos, in VGG19 features.
 
-    The mean squared difference of the features that `VGGContentLoss` compares,
-    and so the content loss of one photo. Photos of more than 512 pixels a
-    side are compared in several windows.
+    Both are 0 for equal photos, and lower is better:
+
+    - `"vgg54"`: the mean squared difference of the features that
+      `VGGContentLoss` compares by default.
+    - `"layered"`: for each of conv1_2, conv2_2, conv3_4, conv4_4 and conv5_4
+      after activation, the feature vector of each position is divided by its
+      norm, the squared differences are summed over the channels and averaged
+      over the positions; then the five layers are summed. This is LPIPS
+      without its learned weights.
+
+    Large photos are compared in overlapping windows, which bounds the memory
+    and does not change the result.
 
     Args:
-        weights: As for `VGGContentLoss`: `"imagenet"`, the path of a weights
-            file, or `None`. Defaults to `"imagenet"`.
-        layer: String. As for `VGGContentLoss`. Defaults to `"block5_conv4"`.
+        weights: `"imagenet"`, the path of a weights file, or `None` for random
+            weights: see `VGGContentLoss`. Defaults to `"imagenet"`.
 
     Call arguments:
-        hr, sr: The photo and what to judge, uint8 or float arrays of one shape
-            `(height, width, 3)`, RGB in [0, 255], at least 16 pixels high and
-            wide.
+        hr: The reference photo, uint8 or float array of shape `(height, width,
+            3)`, RGB in [0, 255], at least 16 pixels high and wide.
+        sr: The photo to judge, of the same shape.
 
     Call returns:
-        Float, at least 0.
+        Dict of name to float.
 
     Raises:
-        FileNotFoundError: if there are no weights, see `VGGContentLoss`.
-        ValueError: if `layer` is unknown; in a call, if the photos are not as
-            above.
+        FileNotFoundError: if the weights file is missing or cannot be
+            downloaded.
+        ValueError: in a call, if the photos are not as above.
 
     Example:
 
     ```python
     import numpy as np
-    from keras_srgan.perceptual import VGGDistance
+    from keras_srgan.perceptual import VGGDistances
 
     photo = np.random.randint(0, 256, (64, 96, 3), "uint8")
-    VGGDistance(weights=None)(photo, photo)  # 0.0
+    VGGDistances(weights=None)(photo, photo)  # {"vgg54": 0.0, "layered": 0.0}
     ```
 
-    Reference: Ledig et al., "Photo-Realistic Single Image Super-Resolution
+    References: Ledig et al., "Photo-Realistic Single Image Super-Resolution
     Using a Generative Adversarial Network" (2017), equation 5,
-    https://arxiv.org/abs/1609.04802
+    https://arxiv.org/abs/1609.04802; Zhang et al., "The Unreasonable
+    Effectiveness of Deep Features as a Perceptual Metric" (2018), equation 1,
+    https://arxiv.org/abs/1801.03924
     """
 
-    def __init__(
-        self,
-        weights: str | os.PathLike | None = "imagenet",
-        layer: str = "block5_conv4",
-    ) -> None:
-        # Whatever the global policy: figures are compared.
-        self._loss = VGGContentLoss(layer, weights, vgg_dtype="float32")
-        self._loss.build()
+    def __init__(self, weights: str | os.PathLike | None = "imagenet") -> None:
+        # float32 whatever the global policy, so that figures are comparable.
+        self._vgg = VGG19Features(list(LAYERS), weights, dtype="float32")
+        self._vgg.build()
 
-    def __call__(self, hr: np.ndarray, sr: np.ndarray) -> float:
-        if hr.shape != sr.shape or min(hr.shape[:2]) < STRIDE:
-            raise ValueError(
-                "`hr` and `sr` must have one and the same shape, at least "
-                f"{STRIDE} pixels high and wide. "
-                f"Received: hr.shape={hr.shape}, sr.shape={sr.shape}"
-            )
-        pair = np.stack([hr, sr])
-        errors, areas = [], []
-        for rows, columns in itertools.product(*map(_windows, hr.shape[:2])):
-            window = pair[:, rows, columns]
-            target, output = self._loss.features(window)
-            errors.append(float(ops.mean(ops.square(target - output))))
-            areas.append(window.size)
-        return float(np.average(errors, weights=areas))
+    def __call__(self, hr: np.ndarray, sr: np.ndarray) -> dict[str, float]:
+        _check_pair(hr, sr)
+        errors = np.zeros(len(LAYERS))
+        vgg54 = 0.0
+        for window, crops in _windows(hr.shape[:2]):
+            target = self._features(hr[window])
+            output = self._features(sr[window])
+            for i, (crop, weight) in enumerate(crops):
+                a, b = target[i][crop], output[i][crop]
+                errors[i] += weight * _squared_difference(_unit(a), _unit(b))
+            # The last layer is the one of VGG54, with its scale of 1 / 12.75.
+            vgg54 += weight * _squared_difference(a, b) / a.shape[-1]
+        return {"vgg54": vgg54 / 12.75**2, "layered": float(errors.sum())}
+
+    def _features(self, photo):
+        features = self._vgg(photo[None])
+        return [features[name][0] for name in LAYERS]
 
 
-def _windows(length):
-    """Cover a side by windows of about one length, on the grid of strides."""
-    count = math.ceil(length / WINDOW)
-    edges = [STRIDE * round(length / STRIDE * i / count) for i in range(count)]
-    return list(map(slice, edges, [*edges[1:], length]))
+def _check_pair(hr, sr):
+    if (
+        hr.shape != sr.shape
+        or hr.shape[2:] != (3,)
+        or min(hr.shape[:2]) < STRIDE
+    ):
+        raise ValueError(
+            "`hr` and `sr` must have the same shape (height, width, 3), at "
+            f"least {STRIDE} pixels high and wide. "
+            f"Received: hr.shape={hr.shape}, sr.shape={sr.shape}"
+        )
+
+
+def _windows(size):
+    """Yields each window and, per layer, the part to keep and its weight.
+
+    The weight is the kept share of the layer's positions.
+    """
+    for spans in itertools.product(*map(_get_aligned_spans, size)):
+        crops = []
+        for stride in LAYERS.values():
+            crop, weight = [], 1.0
+            for length, (window, kept) in zip(size, spans, strict=True):
+                # Pooling drops an incomplete last position.
+                low = kept.start // stride
+                high = min(kept.stop, length) // stride
+                offset = window.start // stride
+                crop.append(slice(low - offset, high - offset))
+                weight *= (high - low) / (length // stride)
+            crops.append((tuple(crop), weight))
+        yield tuple(window for window, _ in spans), crops
+
+
+def _get_aligned_spans(length):
+    """Covers a side with windows that start at multiples of the stride."""
+    blocks = length // STRIDE
+    spans = get_spans(blocks, TILE_SIZE // STRIDE, HALO // STRIDE)
+
+    def pixels(span):
+        # The last window takes the pixels that make no whole block.
+        stop = length if span.stop == blocks else STRIDE * span.stop
+        return slice(STRIDE * span.start, stop)
+
+    return [(pixels(span.window), pixels(span.kept)) for span in spans]
+
+
+def _unit(features):
+    norm = ops.sqrt(ops.sum(ops.square(features), axis=-1, keepdims=True))
+    # Positions where no unit is active stay zero.
+    return features / (norm + 1e-10)
+
+
+def _squared_difference(a, b):
+    """Returns the mean over positions of the sum over channels."""
+    return float(ops.mean(ops.sum(ops.square(a - b), axis=-1)))
 
 
 def pyiqa_metric(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
@@ -96,23 +166,24 @@ def pyiqa_metric(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
     weights of a metric at its first use.
 
     Args:
-        name: String, one of `pyiqa.list_models()`: `"lpips"` (on AlexNet,
-            version 0.1; needs the HR photo), `"niqe"` (judges a photo by
-            itself), and others.
+        name: String, one of `pyiqa.list_models()`, such as `"lpips"` (AlexNet,
+            version 0.1; compares with the HR photo) or `"niqe"` (needs no
+            reference).
 
     Returns:
-        A function of `hr` and `sr`, uint8 arrays of one shape `(height, width,
-        3)`, RGB, that returns a float. Of LPIPS and NIQE less is better.
+        A function of `hr` and `sr`, uint8 arrays of the same shape `(height,
+        width, 3)`, RGB, that returns a float. Lower is better for LPIPS and
+        NIQE.
 
     Raises:
         ImportError: if pyiqa is not installed.
-        ValueError: if it has no metric of that name.
+        ValueError: if pyiqa has no metric of that name.
         OSError: if the weights are neither cached nor downloadable.
 
     Example:
 
     ```python
-    from keras_srgan.data import load_image
+    from keras_srgan.photo import load_image
     from keras_srgan.perceptual import pyiqa_metric
 
     lpips = pyiqa_metric("lpips")
@@ -140,9 +211,37 @@ def pyiqa_metric(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
         metric = pyiqa.create_metric(name)
     except OSError as error:
         raise OSError(
-            f"The weights of pyiqa's {name!r} are neither cached nor could "
-            f"they be downloaded: {error}"
+            f"The weights of pyiqa's {name!r} are not cached and could not be "
+            f"downloaded: {error}"
         ) from error
     return lambda hr, sr: float(
         metric(Image.fromarray(sr), Image.fromarray(hr))
     )
+
+
+class VGGDistance:
+    """Deprecated: use `VGGDistances`.
+
+    Args:
+        weights: As for `VGGDistances`.
+        layer: String. As for `VGGContentLoss`. Defaults to `"block5_conv4"`.
+
+    Call arguments:
+        hr, sr: As for `VGGDistances`.
+    """
+
+    def __init__(
+        self,
+        weights: str | os.PathLike | None = "imagenet",
+        layer: str = "block5_conv4",
+    ) -> None:
+        warnings.warn(
+            "`VGGDistance` is deprecated; use `VGGDistances`.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        self._loss = VGGContentLoss(layer, weights, vgg_dtype="float32")
+
+    def __call__(self, hr: np.ndarray, sr: np.ndarray) -> float:
+        _check_pair(hr, sr)
+        return float(self._loss(hr[None], sr[None]))

@@ -1,296 +1,331 @@
-import io
+import contextlib
 import os
-import struct
+import stat
+import threading
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags
 from PIL import Image
-from PIL import ImageOps
-from PIL import PngImagePlugin
 from PIL import UnidentifiedImageError
 
+from keras_srgan import metadata
+from keras_srgan import photo_modes
 from keras_srgan.files import replacing
+from keras_srgan.photo_files import HEIC_HINT
+from keras_srgan.photo_files import HEIC_SUFFIXES
+from keras_srgan.photo_files import photo_formats
 
-# What a photo of each Pillow mode is worked on, and returned, as. Modes that
-# are not here are worked on as they are.
-MODES = {
-    "1": "L",
-    "P": "RGB",
-    "PA": "RGBA",
-    "La": "LA",
-    "RGBa": "RGBA",
-    "I": "I;16",
-    "CMYK": "RGB",
-    "HSV": "RGB",
-    "LAB": "RGB",
-    "RGBX": "RGB",
-    "YCbCr": "RGB",
-}
-WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
-COLOR_SPACE = {"L": b"GRAY", "LA": b"GRAY", "I;16": b"GRAY"}
-# Texts of PNG files that are not texts, and are kept in their own ways.
-OTHER_TEXTS = (
-    "Raw profile type APP1",
-    "Raw profile type exif",
-    "XML:com.adobe.xmp",
-)
-# EXIF tags that say how the pixels of the old file were stored.
-STORAGE_TAGS = {
-    *range(0x00FE, 0x0104),  # subfile type, width, length, bits, compression
-    0x0106,  # photometric interpretation
-    0x010A,  # fill order
-    0x0111,  # strip offsets
-    0x0112,  # orientation
-    *range(0x0115, 0x0118),  # samples, rows per strip, strip byte counts
-    0x011C,  # planar configuration
-    0x013D,  # predictor
-    *range(0x0140, 0x0146),  # palette, tiles
-    *range(0x0152, 0x0154),  # extra samples, sample format
-    0x015B,  # JPEG tables
-    *range(0x0211, 0x0215),  # YCbCr layout, reference black and white
-    0x02BC,  # XMP
-    0x83BB,  # IPTC
-    0x8649,  # Photoshop resources
-    0x8773,  # ICC profile
-}
-SIZE_TAGS = (0xA002, 0xA003)
+# Photos of 200 megapixels come from phones, and larger ones from this package.
+MAX_MEGAPIXELS = 400
+# Format, and the largest side in pixels: libjpeg and libwebp allow no more.
 FORMATS = {
     ".png": ("PNG", 2**31 - 1),
-    ".jpg": ("JPEG", 65535),
-    ".jpeg": ("JPEG", 65535),
+    ".jpg": ("JPEG", 65500),
+    ".jpeg": ("JPEG", 65500),
     ".webp": ("WEBP", 16383),
 }
+_open_lock = threading.Lock()
 
 
-def open_photo(path: str | os.PathLike) -> Image.Image:
-    """Read a photo file whole.
+def open_photo(
+    path: str | os.PathLike, max_megapixels: float = MAX_MEGAPIXELS
+) -> Image.Image:
+    """Reads a photo file, upright and ready to be processed.
+
+    See `upright` for the modes and the metadata of the result. Metadata that
+    are dropped are named in one warning.
 
     Args:
-        path: Path of any file that Pillow reads. Of an animation or a file of
-            several pages, the first picture is read, with a warning.
+        path: The file. Its content decides its format, not its suffix. Of an
+            animation or a file of several pages, the first picture is read,
+            with a warning.
+        max_megapixels: Float. Larger photos are refused before they are
+            decoded. Defaults to `400`.
 
     Returns:
-        The decoded Pillow image, neither turned nor converted.
+        Pillow image of mode L, LA, RGB, RGBA, I;16 or F.
 
     Raises:
-        FileNotFoundError, IsADirectoryError, PermissionError: as `open` does.
-        OSError: if it is not the file of a photo, is damaged, or unpacks to
-            more pixels than `PIL.Image.MAX_IMAGE_PIXELS` allows. The message
-            names the file.
+        OSError: The file is missing, not a photo, damaged or too large. The
+            message names it. The errors of `open`, such as
+            `FileNotFoundError`, are among them.
 
     Example:
 
     ```python
+    from PIL import Image
     from keras_srgan.photo import open_photo
 
-    photo = open_photo("photo.jpg")
+    Image.new("CMYK", (64, 48)).save("photo.jpg")
+    open_photo("photo.jpg").mode  # "RGB"
     ```
     """
-    path = Path(path)
-    with path.open("rb") as file:
-        try:
-            image = Image.open(file)
-            pictures = getattr(image, "n_frames", 1)
-            image.load()
-        except UnidentifiedImageError as error:
-            raise OSError(
-                f"Cannot read photo {path}: cannot identify its format"
-            ) from error
-        except (
-            Image.DecompressionBombError,
-            OSError,
-            SyntaxError,
-            ValueError,
-        ) as error:
-            raise OSError(f"Cannot read photo {path}: {error}") from error
-    # The further pictures of a phone's JPEG are previews of the first.
-    if pictures > 1 and image.format != "MPO":
-        warnings.warn(
-            f"{path} holds {pictures} pictures; only the first is read.",
-            stacklevel=2,
-        )
-    return image
+    photo, notes = _read(path, max_megapixels)
+    if notes:
+        warnings.warn(f"{path}: dropped {', '.join(notes)}.", stacklevel=2)
+    return photo
+
+
+def load_image(path: str | os.PathLike) -> np.ndarray:
+    """Reads a photo file as 8-bit RGB, to train on or to measure.
+
+    The file is read as `open_photo` reads it. Gray becomes RGB, 16 bits
+    become 8, and transparent photos are laid on white, as browsers show them.
+
+    Args:
+        path: The file.
+
+    Returns:
+        uint8 array of shape `(height, width, 3)`, RGB in [0, 255].
+
+    Raises:
+        OSError: As `open_photo` does.
+
+    Example:
+
+    ```python
+    from PIL import Image
+    from keras_srgan.photo import load_image
+
+    Image.new("CMYK", (64, 48)).save("photo.jpg")
+    load_image("photo.jpg").shape  # (48, 64, 3)
+    ```
+    """
+    photo, _ = _read(path, MAX_MEGAPIXELS, keep_metadata=False)
+    return np.array(
+        photo_modes.on_white(photo_modes.to_8_bit(photo)).convert("RGB")
+    )
+
+
+def read_size(path: str | os.PathLike) -> tuple[int, int]:
+    """Returns the `(width, height)` of a photo file as stored, not turned.
+
+    Args:
+        path: The file. It is not decoded.
+
+    Raises:
+        OSError: As `open_photo` does, unless only decoding shows the fault.
+
+    Example:
+
+    ```python
+    from PIL import Image
+    from keras_srgan.photo import read_size
+
+    Image.new("RGB", (64, 48)).save("photo.jpg")
+    read_size("photo.jpg")  # (64, 48)
+    ```
+    """
+    with _reading(path) as file:
+        return _open(file, Path(path)).size
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turn a photo as its EXIF says, in a mode that can be worked on.
+    """Turns a photo as its EXIF says, and converts it to a common mode.
+
+    - Modes L, LA, RGB, RGBA and 16-bit gray (I;16) keep their mode and depth;
+      F too, with levels in [0, 255].
+    - 1-bit becomes L; palettes RGB or RGBA; I (levels in [0, 65535]) I;16;
+      YCbCr, HSV, LAB and CMYK become RGB, CMYK by its ICC profile, if it has
+      one, to sRGB. A transparent color becomes an alpha channel; 16-bit gray
+      with a transparent color becomes LA.
+    - `info` keeps EXIF, ICC profile, resolution, XMP, comment and the texts of
+      PNG files, as far as they are valid and still true. EXIF orientation,
+      thumbnail and positions in pixels are removed. One warning names other
+      metadata that are dropped.
 
     Args:
-        image: Pillow image of any mode. See `upscale` for what becomes of it.
+        image: Pillow image of any mode. It is not changed.
 
     Returns:
-        A new image of mode L, LA, RGB, RGBA, I;16 or F. Its `info` has what
-        of the metadata still holds: EXIF without orientation and thumbnail,
-        an ICC profile of its colour space, resolution, XMP and comments.
-    """
-    texts = getattr(image, "text", {})
-    image, exif = _turn(image)
-    info = {
-        key: image.info[key]
-        for key in ("comment", "dpi", "icc_profile", "xmp")
-        if key in image.info
-    }
-    info |= {key: texts[key] for key in texts if key not in OTHER_TEXTS}
-    if exif:
-        info["exif"] = exif
-
-    profile = info.get("icc_profile")
-    mode = MODES.get(image.mode, image.mode)
-    if image.mode == "CMYK" and profile:
-        image = _to_srgb(image, profile)
-    elif image.mode.startswith("I"):
-        image = _to_16_bit(image)
-    elif image.has_transparency_data:
-        image = image.convert(WITH_ALPHA.get(mode, mode))
-    elif image.mode != mode:
-        image = image.convert(mode)
-    if profile and profile[16:20] != COLOR_SPACE.get(image.mode, b"RGB "):
-        del info["icc_profile"]
-
-    image.info = info
-    return image
-
-
-def save_photo(
-    image: Image.Image, path: str | os.PathLike, quality: int = 95
-) -> None:
-    """Write a photo whole or not at all, with its metadata.
-
-    The file is written beside its place under another name and then put
-    there, so that neither an error nor an interruption leaves half of it.
-
-    Args:
-        image: Pillow image, as `upscale` returns it. What JPEG and WebP
-            cannot hold is converted: 16-bit grey to 8 bits, and for JPEG
-            transparent photos are laid on white.
-        path: Where to. The suffix says the format: `.png`, `.jpg`, `.jpeg`
-            or `.webp`.
-        quality: Integer from 1 to 100, of JPEG and WebP. Defaults to `95`.
+        A new image of mode L, LA, RGB, RGBA, I;16 or F.
 
     Raises:
-        ValueError: if the suffix is another, or the photo is too large for
-            the format (JPEG: 65,535 pixels a side, WebP: 16,383).
-        OSError: if the file cannot be written. The message names it.
+        ValueError: The levels are outside the range of the mode.
 
     Example:
 
     ```python
-    from keras_srgan.photo import open_photo
-    from keras_srgan.photo import save_photo
+    from PIL import Image
+    from keras_srgan.photo import upright
 
-    save_photo(open_photo("photo.jpg"), "photo.png")
+    upright(Image.new("CMYK", (64, 48))).mode  # "RGB"
     ```
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
+    photo, turned, notes = photo_modes.convert(image)
+    photo.info, dropped = metadata.clean(image, photo.mode, turned)
+    if notes + dropped:
+        warnings.warn(
+            f"The photo lost {', '.join(notes + dropped)}.", stacklevel=2
+        )
+    return photo
+
+
+def check_size(size: tuple[int, int], path: str | os.PathLike) -> None:
+    """Raises unless a photo of a size can be saved under a name.
+
+    Args:
+        size: `(width, height)` in pixels.
+        path: The file. The suffix determines the format.
+
+    Raises:
+        ValueError: The suffix is not `.png`, `.jpg`, `.jpeg` or `.webp`, or
+            the format does not allow the size.
+
+    Example:
+
+    ```python
+    from keras_srgan.photo import check_size
+
+    check_size((65500, 100), "wide.jpg")
+    ```
+    """
+    suffix = Path(path).suffix.lower()
     if suffix not in FORMATS:
         raise ValueError(
             f"`path` must end in one of {', '.join(FORMATS)}. "
             f"Received: path={str(path)!r}"
         )
     format, limit = FORMATS[suffix]
-    if max(image.size) > limit:
+    if max(size) > limit:
         raise ValueError(
-            f"{format} holds at most {limit} pixels a side; save as PNG. "
-            f"Received: path={str(path)!r} for a photo of "
-            f"{image.width}x{image.height}"
+            f"{format} holds at most {limit} pixels per side; save as PNG. "
+            f"Received: path={str(path)!r} for a photo of {size[0]}x{size[1]}"
         )
-    info = image.info
-    options = {
-        key: info[key]
-        for key in ("dpi", "exif", "icc_profile", "xmp")
-        if info.get(key)
-    }
-    if format == "PNG":
-        options.pop("xmp", None)
-        options["pnginfo"] = _png_texts(info)
-    else:
-        options.update(quality=quality)
-    if format != "PNG" or image.mode == "F":
-        image = _to_8_bit(image)
-    if format == "JPEG":
-        options.update(subsampling="4:4:4")
-        if image.mode in ("LA", "RGBA"):
-            paper = Image.new(image.mode[:-1], image.size, "white")
-            paper.paste(image, mask=image)
-            image = paper
-        # A segment of a JPEG file holds no more.
-        for key, limit in ("exif", 65533), ("xmp", 65504):
-            if len(options.get(key, b"")) > limit:
-                del options[key]
 
+
+def save_photo(
+    image: Image.Image, path: str | os.PathLike, quality: int = 95
+) -> None:
+    """Writes a photo completely or not at all, with its metadata.
+
+    Args:
+        image: Pillow image, as `upscale` returns it. JPEG and WebP hold 8
+            bits, so deeper levels are rounded; for JPEG, transparent photos
+            are laid on white. Metadata that the format cannot hold are
+            dropped with a warning.
+        path: The file. The suffix determines the format: `.png`, `.jpg`,
+            `.jpeg` or `.webp`.
+        quality: Integer from 1 to 100, for JPEG and WebP. Defaults to `95`.
+
+    Raises:
+        ValueError: The suffix is another, the photo is too large for the
+            format (JPEG: 65,500 pixels per side, WebP: 16,383), or a level is
+            not finite.
+        OSError: The file cannot be written. The message names it.
+
+    Example:
+
+    ```python
+    from PIL import Image
+    from keras_srgan.photo import save_photo
+
+    save_photo(Image.new("RGB", (64, 48), "red"), "photo.png")
+    ```
+    """
+    path = Path(path)
+    check_size(image.size, path)
+    format, _ = FORMATS[path.suffix.lower()]
+    options, dropped = metadata.save_options(image.info, format)
+    if format != "PNG" or image.mode == "F":
+        image = photo_modes.to_8_bit(image)
+    if format != "PNG":
+        options["quality"] = quality
+    if format == "JPEG":
+        options["subsampling"] = "4:4:4"
+        image = photo_modes.on_white(image)
     try:
         with replacing(path) as partial:
             image.save(partial, format, **options)
-    except OSError as error:
-        raise OSError(
-            f"Cannot write photo {path}: {error.strerror or error}"
-        ) from error
-
-
-def _turn(image):
-    """The image as its EXIF turns it, and what of the EXIF still holds."""
-    try:
-        turned = ImageOps.exif_transpose(image)
-        exif = Image.Exif()
-        exif.load(image.getexif().tobytes())
-        for tag in STORAGE_TAGS & set(exif):
-            del exif[tag]
-        for tag in SIZE_TAGS:
-            exif.get_ifd(ExifTags.IFD.Exif).pop(tag, None)
-        return turned, exif.tobytes() if len(exif) else b""
-    except (
-        SyntaxError,
-        ValueError,
-        TypeError,
-        KeyError,
-        struct.error,
-    ) as error:
-        warnings.warn(f"Damaged EXIF is dropped: {error}", stacklevel=4)
-        return image.copy(), b""
-
-
-def _to_srgb(image, profile):
-    from PIL import ImageCms
-
-    try:
-        return ImageCms.profileToProfile(
-            image,
-            io.BytesIO(profile),
-            ImageCms.createProfile("sRGB"),
-            outputMode="RGB",
+    # Pillow's writers raise nearly anything, as its readers do.
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OSError(f"Cannot write photo {path}: {reason}") from error
+    if dropped:
+        warnings.warn(
+            f"{path}: dropped {', '.join(dropped)}, which {format} does not "
+            "hold.",
+            stacklevel=2,
         )
-    except (ImageCms.PyCMSError, OSError):
-        return image.convert("RGB")
 
 
-def _to_16_bit(image):
-    levels = np.asarray(image)
-    low, high = levels.min(), levels.max()
-    if low < 0 or high > 65535:
+# === Reading ===
+
+
+@contextlib.contextmanager
+def _reading(path):
+    """Opens a file, and makes every error an `OSError` that names it."""
+    path = Path(path)
+    # Opening a named pipe would wait forever.
+    mode = os.stat(path).st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(f"Cannot read photo {path}: it is not a regular file")
+    with path.open("rb") as file:
+        try:
+            yield file
+        except UnidentifiedImageError as error:
+            hint = path.suffix.lower() in HEIC_SUFFIXES
+            raise OSError(
+                f"Cannot read photo {path}: cannot identify its format"
+                + f" ({HEIC_HINT})" * hint
+            ) from error
+        # On a damaged file Pillow raises nearly anything, from SyntaxError
+        # to struct.error, and seldom names the file.
+        except Exception as error:
+            reason = str(error) or type(error).__name__
+            raise OSError(f"Cannot read photo {path}: {reason}") from error
+
+
+def _read(path, max_megapixels, keep_metadata=True):
+    """Returns the photo and a list of what was dropped from its file."""
+    with _reading(path) as file:
+        return _decode(file, Path(path), max_megapixels, keep_metadata)
+
+
+def _decode(file, path, max_megapixels, keep_metadata):
+    image = _open(file, path)
+    megapixels = image.width * image.height / 1e6
+    if megapixels > max_megapixels:
         raise ValueError(
-            "`image` of mode I must hold levels in [0, 65535]. "
-            f"Received: image with levels from {low} to {high}"
+            f"it has {megapixels:.0f} megapixels, more than the limit of "
+            f"{max_megapixels:g} against decompression bombs; raise "
+            "--max-megapixels (in Python: `max_megapixels`) if you trust it"
         )
-    return Image.fromarray(levels.astype("uint16"))
+    # Raw files of cameras are TIFF files that begin with a thumbnail.
+    if image.format == "TIFF" and image.tag_v2.get(0x00FE, 0) == 1:
+        raise ValueError("its first picture is a preview, as in raw files")
+    pictures = _count_pictures(image)
+    image.load()
+    photo, turned, notes = photo_modes.convert(image)
+    photo.info = {}
+    if not keep_metadata:
+        return photo, notes
+    photo.info, dropped = metadata.clean(image, photo.mode, turned)
+    dropped += metadata.find_attachments(image, file)
+    # The other pictures of a phone's JPEG are previews; those of PSD, layers.
+    if pictures > 1 and image.format not in ("MPO", "PSD"):
+        warnings.warn(
+            f"{path} holds {pictures} pictures; only the first is read.",
+            stacklevel=4,
+        )
+    return photo, notes + dropped
 
 
-def _to_8_bit(image):
-    if image.mode not in ("I;16", "F"):
-        return image
-    levels = np.asarray(image, "float32") / (257 if image.mode == "I;16" else 1)
-    return Image.fromarray(np.rint(levels).astype("uint8"))
+def _open(file, path):
+    # Pillow's own limit is a global that applies to whole programs, and it
+    # warns long before it refuses.
+    with _open_lock:
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(file, formats=photo_formats(path))
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
 
 
-def _png_texts(info):
-    texts = PngImagePlugin.PngInfo()
-    for key, value in info.items():
-        if key == "comment" and isinstance(value, bytes):
-            value = value.decode("utf-8", "replace")
-        if isinstance(value, str):
-            texts.add_itxt(key, value)
-    if "xmp" in info:
-        texts.add_itxt("XML:com.adobe.xmp", info["xmp"].decode())
-    return texts
+def _count_pictures(image):
+    try:
+        return getattr(image, "n_frames", 1)
+    # The first picture may be intact all the same.
+    except Exception:
+        return 1

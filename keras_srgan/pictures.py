@@ -17,19 +17,18 @@ GREY = (108, 117, 125)
 def contact_sheet(
     columns: dict[str, list[Image.Image]], shave: int
 ) -> Image.Image:
-    """Draw photos side by side: a row a photo, a column a way of making it.
+    """Returns a sheet of photos: one row per photo, one column per method.
 
-    Small photos are magnified by a whole number of pixels, all by the same.
-    The PSNR on Y against the last column stands under each photo of the
-    others.
+    Small photos are enlarged by an integer factor, the same for all. The
+    caption of each photo is its PSNR on Y against the last column.
 
     Args:
-        columns: Dict of title to RGB photos; the last column is the truth.
-            Photos of one row have one size.
-        shave: Integer. Border pixels left out of the PSNR.
+        columns: Dict of title to list of RGB photos. The last column is the
+            ground truth. All photos of a row have the same size.
+        shave: Integer, at least 0. Border pixels that the PSNR ignores.
 
     Returns:
-        The picture.
+        A `PIL.Image.Image`.
     """
     titles, photos = list(columns), list(columns.values())
     rows = list(zip(*photos, strict=True))
@@ -39,7 +38,7 @@ def contact_sheet(
     width = max(truth.width for truth in truths)
     zoom = math.ceil(CELL_WIDTH / width)
     width *= zoom
-    # Readable where a viewer shrinks the picture to fit a screen.
+    # Large enough to read when a viewer shrinks the picture to the screen.
     title_size, caption_size = max(18, width // 16), max(13, width // 24)
     title_font = ImageFont.load_default(title_size)
     caption_font = ImageFont.load_default(caption_size)
@@ -85,18 +84,19 @@ def contact_sheet(
 
 
 def curves(rows: list[dict[str, float]]):
-    """Draw the logs of a training run over its epochs.
+    """Plots the logs of a training run over its epochs.
 
-    One panel for the generator's losses, one for the discriminator's, one for
-    each other log; validation dashed beside training.
+    The generator's losses share one panel, the discriminator's another, and
+    each other log has its own. Validation is dashed.
 
     Args:
-        rows: A dict an epoch: `"epoch"`, counted from one, and the logs.
+        rows: List of dicts, one per epoch: `"epoch"`, counted from one, and
+            the logs.
 
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    # The object-oriented interface, which leaves the user's `pyplot` alone.
+    # The object-oriented interface does not touch the user's `pyplot` state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -128,7 +128,7 @@ def curves(rows: list[dict[str, float]]):
         axis.set_title(title, loc="left")
         axis.grid(alpha=0.3)
         axis.spines[["top", "right"]].set_visible(False)
-        # Beside the panel, where no curve can hide behind it.
+        # Beside the panel, where it covers no curve.
         axis.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     axes[-1].set_xlabel("epoch")
     axes[-1].xaxis.set_major_locator(

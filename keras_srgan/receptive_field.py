@@ -9,7 +9,7 @@ from keras_srgan.layers import LevelClipping
 from keras_srgan.layers import PixelShuffle
 from keras_srgan.layers import ResidualBlock
 
-# Layers whose output at a position depends on their input there alone.
+# Layers whose output at a position depends only on the input there.
 POINTWISE = (
     layers.Activation,
     layers.Add,
@@ -34,11 +34,11 @@ CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 
 @dataclasses.dataclass(frozen=True)
 class ReceptiveField:
-    """What one position of a feature map sees of the network's input.
+    """The input pixels that one position of a feature map depends on.
 
     Args:
-        scale: Integer. Positions to an input pixel, along a side.
-        radius: Fraction. Input pixels seen on either side of its own.
+        scale: Integer. Positions per input pixel, along a side.
+        radius: Fraction. Input pixels on either side of the position's own.
     """
 
     scale: int = 1
@@ -46,17 +46,16 @@ class ReceptiveField:
 
     @property
     def halo(self) -> int:
-        """Whole input pixels that are seen on either side of one's own."""
+        """The radius rounded up to whole input pixels."""
         return math.ceil(self.radius)
 
 
 def receptive_field(model: keras.Model) -> ReceptiveField:
-    """Find, from its layers, what each output pixel of a network sees.
+    """Computes the receptive field of a network from its layers.
 
-    Layers in sequence add up, parallel branches count as the widest. A
-    convolution of size `k` and dilation `d` sees `d * (k - 1) / 2` positions
-    to either side; after upscaling by `s`, those are so many `s`-ths of an
-    input pixel.
+    The radii of layers in sequence add up, and the widest of parallel branches
+    counts. A convolution of size `k` and dilation `d` adds `d * (k - 1) / 2`
+    positions, each of which is `1 / s` input pixels after upscaling by `s`.
 
     Args:
         model: Functional or sequential `keras.Model` with one input and one
@@ -68,8 +67,8 @@ def receptive_field(model: keras.Model) -> ReceptiveField:
         The `ReceptiveField` of the output.
 
     Raises:
-        ValueError: if a layer is of another kind, so that it cannot be told
-            how far it sees.
+        ValueError: if a layer is of another kind, whose receptive field is
+            unknown.
 
     Example:
 
@@ -85,18 +84,18 @@ def receptive_field(model: keras.Model) -> ReceptiveField:
 
 
 class Part(keras.Model):
-    """A piece of a functional model, which shares its layers.
+    """A part of a functional model, which shares its layers.
 
-    Unlike `keras.Model(inputs, outputs)`, it may start amid the graph without
-    leaving a trace in it.
+    Unlike `keras.Model(inputs, outputs)`, it may start at an inner tensor
+    without changing the graph.
 
     Args:
         inputs, outputs: `KerasTensor`s of one functional model.
 
     Attributes:
         field: The `ReceptiveField` of its output.
-        widest: Integer. The most values that a feature map holds for one
-            position of the input.
+        widest: Integer. Values per input position of the largest feature
+            map.
     """
 
     def __init__(self, inputs, outputs):
@@ -120,19 +119,19 @@ class Part(keras.Model):
 
 
 def split(model: keras.Model) -> list[Part]:
-    """Cut a network in two, before it upscales.
+    """Splits a network in two, before it upscales.
 
-    The first part sees far and works at the input's resolution; the second
-    sees little and holds all the large feature maps. The cut is the last of
-    the narrowest places that everything passes through after the first
-    convolution.
+    The first part has a large receptive field and works at the input's
+    resolution; the second has a small one and holds the large feature maps.
+    The split is at a feature map after the first convolution that all data
+    passes through: the last of those with the fewest channels.
 
     Args:
         model: As for `receptive_field`.
 
     Returns:
-        The two parts, to be called one after the other; or only one, the
-        whole, where there is no such place.
+        List of the two `Part`s, to be called in sequence; or of one, the whole
+        network, if no feature map is suitable.
     """
     maps = _walk(keras.Function(model.inputs, model.outputs))
     cut = None
@@ -158,9 +157,9 @@ class _FeatureMap:
 
 
 def _walk(function):
-    """The input and all feature maps in the order in which they are made.
+    """Returns the input and all feature maps, in order of computation.
 
-    `last_use` is the index of the last one made directly from each.
+    `last_use` is the index of the last map that is computed from each.
     """
     maps = [_FeatureMap(function.inputs[0], ReceptiveField(), 0)]
     index = {id(function.inputs[0]): 0}
@@ -181,7 +180,7 @@ def _walk(function):
 def _join(fields, layer):
     if len({field.scale for field in fields}) > 1:
         raise ValueError(
-            "Branches that meet must have one resolution. "
+            "Branches that are merged must have the same resolution. "
             f"Received: layer={layer.name!r} with inputs {fields}"
         )
     return max(fields, key=lambda field: field.radius)
@@ -226,9 +225,8 @@ def _through(layer, field):
     if isinstance(layer, POINTWISE):
         return field
     raise ValueError(
-        "It cannot be told how far a layer of this kind sees, and so not how "
-        "to work by tiles. Networks of convolutions, pointwise layers, "
-        "`PixelShuffle`, `ResidualBlock` and nearest `UpSampling2D` are "
-        "understood. "
+        "Cannot compute the receptive field of this kind of layer, and so the "
+        "overlap of tiles. Networks may have convolutions, pointwise layers, "
+        "`PixelShuffle`, `ResidualBlock` and nearest `UpSampling2D`. "
         f"Received: layer={layer.name!r} of class {type(layer).__name__}"
     )

@@ -10,12 +10,13 @@ from keras_srgan.dataset import EpochDataset
 from keras_srgan.dataset import ShortEpochs
 from keras_srgan.discriminator import Discriminator
 from keras_srgan.generator import Generator
+from keras_srgan.loading import load_generator
 from keras_srgan.losses import VGGContentLoss
 from keras_srgan.metrics import PSNR
 from keras_srgan.metrics import SSIM
 from keras_srgan.pairs import PairFolder
 from keras_srgan.pairs import match_pairs
-from keras_srgan.preset import presets
+from keras_srgan.photo_files import find_photos
 from keras_srgan.schedules import WarmupStableDecay
 from keras_srgan.settings import Settings
 from keras_srgan.srgan import SRGAN
@@ -35,27 +36,17 @@ def load_start(start: str | None) -> keras.Model | None:
         `None` without a start.
 
     Raises:
-        ValueError: if there is no such model.
+        ValueError: if there is no such preset or it is another model.
+        OSError: if the file is missing or damaged.
     """
     if not start:
         return None
-    if start in presets() or os.path.isdir(start):
-        return Generator.from_preset(start)
-    try:
+    generator = load_generator(start)
+    if os.path.isfile(start):
         model = keras.saving.load_model(start)
-    except Exception as error:  # Keras raises nearly anything
-        raise ValueError(
-            f"`start` must be one of {', '.join(presets())} or the path of a "
-            f".keras file: {error} Received: start={start!r}"
-        ) from error
-    if isinstance(model, SRGAN):
-        return model if model.adversarial_weight else model.generator
-    if not isinstance(getattr(model, "scale", None), int):
-        raise ValueError(
-            "`start` must be the file of an `SRGAN` or a generator. "
-            f"Received: start={start!r}, a {type(model).__name__}"
-        )
-    return model
+        if isinstance(model, SRGAN) and model.adversarial_weight:
+            return model
+    return generator
 
 
 def load_networks(path: pathlib.Path) -> tuple:
@@ -199,7 +190,7 @@ def find_files(settings: Settings, scale: int) -> tuple[list, list]:
     """Returns the files of LR images, if there are any, and of HR photos."""
     if settings.pairs:
         return match_pairs(*settings.pairs, scale)
-    return [], ImageFolder(settings.photos, workers=0).files
+    return [], find_photos(settings.photos)
 
 
 def make_datasets(
@@ -241,6 +232,11 @@ def make_datasets(
         "batch_size": count,
         "shuffle": False,
     }
+    if not lr:
+        training["max_megapixels"] = settings.max_megapixels
+        held_out["max_megapixels"] = settings.max_megapixels
+        if settings.crop == "random":
+            training["sampling"] = settings.sampling
     if lr:
         train = PairFolder(lr[:-count], hr[:-count], scale, **training)
         test = PairFolder(lr[-count:], hr[-count:], scale, **held_out)

@@ -67,6 +67,10 @@ class Settings:
     )
     held_out: int = _setting(5, "last photos, for validation")
     test_size: int = _setting(192, "pixels per side of a held-out crop")
+    sampling: str = _setting(
+        "pixels", "pixels or photos: what random crops are in proportion to"
+    )
+    max_megapixels: float = _setting(3.0, "halve larger photos until below")
     crop: str = _setting("random", "random or center")
     crop_size: int = _setting(96, "pixels per side of an HR crop")
     batch_size: int = _setting(16, "crops per step")

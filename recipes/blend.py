@@ -15,7 +15,7 @@ import argparse
 import pathlib
 
 from keras_srgan import SRGAN
-from keras_srgan.commands.common import load_model
+from keras_srgan import load_generator
 from keras_srgan.files import replacing
 
 parser = argparse.ArgumentParser(
@@ -30,12 +30,7 @@ settings = parser.parse_args()
 out = pathlib.Path(settings.out)
 
 
-def generator(name):
-    model, _ = load_model(name)
-    return getattr(model, "generator", model)
-
-
-start, gan = generator(settings.start), generator(settings.gan)
+start, gan = load_generator(settings.start), load_generator(settings.gan)
 blend = type(gan).from_config({**gan.get_config(), "dtype": "float32"})
 blend.set_weights(
     [

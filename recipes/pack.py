@@ -17,7 +17,7 @@ from PIL import Image
 
 from keras_srgan import Generator
 from keras_srgan import upscale
-from keras_srgan.commands.common import load_model
+from keras_srgan.loading import load_generator
 from keras_srgan.preset import FOLDER
 from keras_srgan.preset import save_preset
 
@@ -43,8 +43,7 @@ add("--out", metavar="DIR", help="default: in the package")
 settings = parser.parse_args()
 out = pathlib.Path(settings.out or FOLDER / settings.name)
 
-model, _ = load_model(settings.model)
-trained = getattr(model, "generator", model)
+trained = load_generator(settings.model)
 # In float32, whatever precision it was trained in.
 generator = Generator.from_config({**trained.get_config(), "dtype": "float32"})
 generator.set_weights(trained.get_weights())

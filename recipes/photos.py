@@ -14,8 +14,8 @@ import pathlib
 from PIL import Image
 from rich.progress import track
 
-from keras_srgan.data import find_photos
-from keras_srgan.data import load_image
+from keras_srgan.photo import load_image
+from keras_srgan.photo_files import find_photos
 
 MAX_PIXELS = 4e6
 TILE = 512

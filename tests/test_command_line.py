@@ -256,8 +256,8 @@ def test_photo_too_large_for_its_format(upscale):
     "model, reason",
     [
         ("missing", "no model file"),
-        ("text", "not a .keras file"),
-        ("discriminator", "does not enlarge photos"),
+        ("text", "is not a .keras file"),
+        ("discriminator", "cannot enlarge photos"),
         ("folder", "no model file"),
     ],
 )
@@ -267,6 +267,17 @@ def test_bad_model(upscale, models, model, reason):
     status, out, err = upscale("photo.png", model=model)
     assert (status, out) == (2, "")
     assert reason in err and f"{model}.keras" in err
+    assert files() == ["photo.png"]
+
+
+def test_output_that_is_not_finite(upscale, models):
+    broken = Generator(num_blocks=1, filters=4)
+    broken.set_weights([w * np.nan for w in broken.get_weights()])
+    broken.save(models / "broken.keras")
+    photo().save("photo.png")
+    status, out, err = upscale("photo.png", model="broken")
+    assert (status, err.count("\n")) == (1, 1)
+    assert "photo.png" in err and "float32" in err
     assert files() == ["photo.png"]
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from keras_srgan import data
 from keras_srgan.data import ImageFolder
-from keras_srgan.data import load_image
+from keras_srgan.photo import load_image
 
 
 def save_map(path, number=0, size=(40, 32)):
@@ -174,9 +174,8 @@ def break_files(folder):
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
 def test_a_bad_file_is_named(tmp_path):
     for path in break_files(tmp_path):
-        with pytest.raises(OSError, match="Cannot read the photo") as error:
+        with pytest.raises(OSError, match=str(path)):
             load_image(path)
-        assert str(path) in str(error.value)
 
 
 # === What is found ===
@@ -198,8 +197,10 @@ def test_the_tree_is_searched_and_sorted_by_numbers(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
-    files = ImageFolder(tmp_path).files
+    with pytest.warns(UserWarning, match="Left out of .*: 1 .txt"):
+        files = ImageFolder(tmp_path).files
     assert [str(file.relative_to(tmp_path)) for file in files] == found
+    (tmp_path / "notes.txt").unlink()
     assert ImageFolder(str(tmp_path)).files == files
     # A hidden folder is skipped inside the tree, not as its root.
     assert len(ImageFolder(tmp_path / ".thumbnails").files) == 1

@@ -1,9 +1,6 @@
-import argparse
 import csv
 import os
 import pathlib
-import sys
-import types
 
 import keras
 import numpy as np
@@ -16,22 +13,24 @@ from keras_srgan import perceptual
 from keras_srgan import psnr
 from keras_srgan import ssim
 from keras_srgan import upscale
-from keras_srgan.commands import evaluate
-from keras_srgan.data import load_image
+from keras_srgan.cli import main
 from keras_srgan.evaluation import difference_sheet
 from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows
 from keras_srgan.evaluation import pixel_metrics
 from keras_srgan.evaluation import save_tables
+from keras_srgan.evaluation import table
+from keras_srgan.grid import grid_strength
+from keras_srgan.photo import load_image
 
 BICUBIC = {"bicubic": "bicubic"}
-# One size for nearly all photos: JAX compiles anew for each.
+# One size for nearly all photos, since JAX compiles once per size.
 SIZE = 28, 24
 
 
 @pytest.fixture
 def save(tmp_path):
-    """Writes photos as files into a folder; returns the folder."""
+    """Writes photos to files in a folder; returns the folder."""
 
     def save(folder, **images):
         folder = tmp_path / folder
@@ -74,8 +73,25 @@ def test_figures_are_those_of_the_metrics(save, pair):
         assert row["psnr"] == pytest.approx(float(psnr(*batches, 4)[0]))
         assert row["ssim"] == pytest.approx(float(ssim(*batches, 4)[0]))
         shift = pred[4:-4, 4:-4].mean((0, 1)) - true[4:-4, 4:-4].mean((0, 1))
-        colours = [row[f"shift_{c}"] for c in ("red", "green", "blue")]
-        np.testing.assert_allclose(colours, shift, atol=1e-9)
+        colors = [row[f"shift_{c}"] for c in ("red", "green", "blue")]
+        np.testing.assert_allclose(colors, shift, atol=1e-9)
+
+
+def test_grid_is_that_of_the_result(save):
+    flat = np.full((48, 40, 3), 100, "uint8")
+    grid = flat.copy()
+    grid[::4, ::4] += 4
+    hr = save("hr", flat=flat, small=flat[:24, :24])
+    outputs = save("out", flat=grid, small=flat[:24, :24])
+    rows = evaluate_images({"x": outputs}, hr)
+    assert [row["image"] for row in rows] == ["flat", "small"]
+    assert rows[0]["grid"] == pytest.approx(grid_strength(grid), rel=0.1)
+    assert rows[0]["grid"] > 0.5
+    # Too small to have any flat area; the mean leaves it out.
+    assert np.isnan(rows[1]["grid"])
+    assert mean_rows(rows)[0]["grid"] == rows[0]["grid"]
+    _, cells = table(rows)
+    assert cells[1][-1] == "–"
 
 
 def test_hr_is_cut_at_right_and_bottom_to_multiples_of_the_scale(
@@ -110,21 +126,21 @@ def test_lr_files_are_used_if_there_are_any(save, pair):
 )
 def test_images_belong_to_photos_of_their_name(save, pair, hr, lr):
     truth = save("hr", **{hr: pair[0]})
-    # Some other photo's, with a name as like as may be.
+    # Other photos' images, with names as similar as possible.
     other = {hr[0]: pair[1], f"{lr[:4]}9": pair[1], "x": pair[1]}
     folder = save("out", **{**other, lr: pair[0]})
     (row,) = evaluate_images({"copy": folder}, truth)
     assert row["psnr"] == 100
 
 
-def test_the_longest_name_that_fits_is_meant(save, pair):
+def test_the_longest_matching_name_wins(save, pair):
     hr = save("hr", a=pair[0], a_1=pair[1], a_10=pair[0])
     copies = save("out", a_SR=pair[0], a_1_SR=pair[1], a_10_SR=pair[0])
     rows = evaluate_images({"copy": copies}, hr)
     assert [row["psnr"] for row in rows] == [100] * 3
 
 
-def test_an_exact_name_comes_before_a_longer_one(save, pair):
+def test_an_exact_name_wins_over_a_longer_one(save, pair):
     hr = save("hr", a=pair[0])
     outputs = save("out", a=pair[0], a_bicubic=pair[1])
     (row,) = evaluate_images({"copy": outputs}, hr)
@@ -154,6 +170,14 @@ def test_several_systems_side_by_side(save, pair):
     lr = degrade(pair[1])
     np.testing.assert_array_equal(images["bicubic"], enlarge(lr))
     np.testing.assert_array_equal(images["model"], upscale(model, lr))
+
+
+def test_output_that_is_not_finite_names_system_and_photo(save, pair):
+    broken = Generator(num_blocks=1, filters=4)
+    broken.set_weights([w * np.nan for w in broken.get_weights()])
+    hr = save("hr", a=pair[0])
+    with pytest.raises(FloatingPointError, match=r"broken, .*a\.png.*float32"):
+        evaluate_images({"broken": broken}, hr)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +215,7 @@ def test_bad_arguments_are_named(save, pair):
         evaluate_images(BICUBIC, hr, shave=-1)
     with pytest.raises(ValueError, match="`scale` must.*Received: scale=0"):
         evaluate_images(BICUBIC, hr, scale=0)
-    with pytest.raises(ValueError, match="'twice' enlarges 2 times.*scale=4"):
+    with pytest.raises(ValueError, match="'twice' is 2.*scale=4"):
         twice = Generator(scale=2, num_blocks=1, filters=4)
         evaluate_images({"twice": twice}, hr)
     with pytest.raises(ValueError, match=r"ssim of .*hr/a\.png.*at least 11"):
@@ -235,88 +259,25 @@ def test_tables_hold_every_row_and_the_means(tmp_path):
 def test_the_sheet_shows_where_systems_differ_most():
     hr = np.full((60, 80, 3), 128, "uint8")
     one, two = hr.copy(), hr.copy()
-    # What both have wrong is larger, but no difference of theirs.
+    # The larger error is common to both systems.
     one[:20, :20] = two[:20, :20] = (255, 255, 0)
     two[45:50, 70:74] = (255, 0, 255)
 
-    def shows(sheet, colour):
-        return (np.asarray(sheet) == colour).all(-1).any()
+    def shows(sheet, color):
+        return (np.asarray(sheet) == color).all(-1).any()
 
     sheet = difference_sheet(hr, {"one": one, "two": two}, size=16)
     assert shows(sheet, (255, 0, 255)) and not shows(sheet, (255, 255, 0))
-    # Alone, it is compared with the truth.
+    # A single system is compared with HR.
     sheet = difference_sheet(hr, {"two": two}, size=16)
     assert shows(sheet, (255, 255, 0)) and not shows(sheet, (255, 0, 255))
-
-
-# === Perceptual distances ===
-
-
-def test_vgg_distance_is_the_content_loss_of_a_photo(photos, monkeypatch):
-    one, other = photos[:2]
-    layer = "block2_conv2"
-    distance = perceptual.VGGDistance(weights=None, layer=layer)
-    value = distance(one, other)
-    loss = distance._loss(one[None], other[None])
-    assert value == pytest.approx(float(loss), rel=1e-4) and value > 0
-    assert distance(one, one) == 0
-    with pytest.raises(ValueError, match="at least 16 pixels.*Received"):
-        distance(one[:8], other[:8])
-    # Large photos are compared in parts.
-    halves = slice(16), slice(16, None)
-    parts = [
-        distance(one[rows, columns], other[rows, columns])
-        for rows in halves
-        for columns in halves
-    ]
-    monkeypatch.setattr(perceptual, "WINDOW", 20)
-    assert distance(one, other) == pytest.approx(np.mean(parts), rel=1e-5)
-
-
-def test_windows_cover_every_pixel_once():
-    for length in (16, 20, 511, 512, 513, 1030, 5000):
-        windows = perceptual._windows(length)
-        pixels = np.concatenate([np.arange(length)[w] for w in windows])
-        np.testing.assert_array_equal(pixels, np.arange(length))
-        assert all(16 <= w.stop - w.start <= 512 + 16 for w in windows)
-
-
-def test_pyiqa_that_is_missing_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyiqa", None)
-    with pytest.raises(ImportError, match=r"keras-srgan\[perceptual\]"):
-        perceptual.pyiqa_metric("lpips")
-
-
-def test_pyiqa_judges_sr_by_hr(monkeypatch, pair):
-    # A stand-in: the package itself is large, and downloads its weights.
-    class Brighter:
-        def __call__(self, target, ref):
-            return np.mean(np.asarray(target)) - np.mean(np.asarray(ref))
-
-    def create_metric(name):
-        if name == "away":
-            raise OSError("no route to host")
-        return Brighter()
-
-    package = types.SimpleNamespace(
-        list_models=lambda: ["away", "brighter"], create_metric=create_metric
-    )
-    monkeypatch.setitem(sys.modules, "pyiqa", package)
-    metric = perceptual.pyiqa_metric("brighter")
-    assert metric(pair[0] // 2, pair[0] // 2 + 9) == pytest.approx(9)
-    with pytest.raises(ValueError, match="Received: name='darker'"):
-        perceptual.pyiqa_metric("darker")
-    with pytest.raises(OSError, match="'away'.*no route"):
-        perceptual.pyiqa_metric("away")
 
 
 # === Command ===
 
 
 def run(*arguments):
-    parser = argparse.ArgumentParser()
-    evaluate.add_arguments(parser)
-    return evaluate.run(parser.parse_args([str(a) for a in arguments]))
+    return main(["evaluate", *map(str, arguments)])
 
 
 def test_command_leaves_tables_and_pictures(
@@ -324,10 +285,10 @@ def test_command_leaves_tables_and_pictures(
 ):
     def differing(weights):
         assert weights == "vgg.h5"
-        return lambda hr, sr: (hr != sr).mean()
+        return lambda hr, sr: {"vgg54": (hr != sr).mean(), "layered": 1.0}
 
-    # The network itself would take seconds to build.
-    monkeypatch.setattr(evaluate, "VGGDistance", differing)
+    # Building the network takes seconds.
+    monkeypatch.setattr(perceptual, "VGGDistances", differing)
     hr = save("hr", a=pair[0], b=pair[1])
     lr = save("lr", ax4=degrade(pair[0]), bx4=degrade(pair[1]))
     copies = save("copies", a=pair[0], b=pair[1])
@@ -343,14 +304,16 @@ def test_command_leaves_tables_and_pictures(
     assert status == 0
     with open(out / "results.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    # Models of one name are told apart by their folders.
+    # Folders distinguish models of the same name.
     systems = ["bicubic", "srgan", "old/srgan", "copies"]
     assert [(row["image"], row["system"]) for row in rows] == [
         (image, system) for image in ("a", "b", "mean") for system in systems
     ]
     assert all(float(row["psnr"]) == 100 for row in rows[3::4])
-    assert [float(row["vgg"]) > 0 for row in rows[:4]] == [True] * 3 + [False]
+    vgg54 = [float(row["vgg54"]) for row in rows[:4]]
+    assert [value > 0 for value in vgg54] == [True] * 3 + [False]
     text = capsys.readouterr().out
+    assert "VGG54" in text and "Layered" in text
     mean = float(rows[8]["psnr"])
     assert f"{mean:.2f}" in text and "copies" in text and "RGB" in text
     assert f"{mean:.2f}" in (out / "results.md").read_text()
@@ -367,7 +330,10 @@ def test_command_says_what_is_wrong_in_one_line(
     for arguments, says in [
         (("--lr", save("lr", a=pair[0])), "lr/a.png must be 6x7"),
         (("--model", tmp_path / "none.keras"), "none.keras"),
-        (("--model", tmp_path / "srgan.keras", "--scale", 2), "4 times"),
+        (
+            ("--model", tmp_path / "srgan.keras", "--scale", 2),
+            "is 4, not --scale 2",
+        ),
         (("--vgg-weights", tmp_path / "none.h5"), "none.h5"),
         (("--crop", 0), "size=0"),
     ]:

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_srgan import Discriminator
 from keras_srgan import Generator
+from keras_srgan.generator import OUTPUT_ACTIVATIONS
 from keras_srgan.initializers import ICNR
 from keras_srgan.layers import Conv2D
 from keras_srgan.layers import PixelShuffle
@@ -27,10 +28,11 @@ def test_default_networks_are_those_of_the_reference():
     assert discriminator(levels(2, 128, 128, 3)).shape == (2, 8, 8, 1)
 
 
+@pytest.mark.parametrize("upsampling", OUTPUT_ACTIVATIONS)
 @pytest.mark.parametrize("scale", [2, 4, 8])
 @pytest.mark.parametrize("size", [(1, 1), (5, 8), (13, 7)])
-def test_any_image_size_goes_in(scale, size):
-    generator = Generator(scale, num_blocks=1, filters=4)
+def test_any_image_size_goes_in(scale, size, upsampling):
+    generator = Generator(scale, num_blocks=1, filters=4, upsampling=upsampling)
     photo = generator(levels(1, *size, 3))
     assert photo.shape == (1, size[0] * scale, size[1] * scale, 3)
     logits = Discriminator(filters=2)(photo)
@@ -38,11 +40,31 @@ def test_any_image_size_goes_in(scale, size):
     assert logits.shape == (1, *expected, 1)
 
 
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_new_compact_generator_enlarges_by_nearest_neighbor(scale, policy):
+    generator = Generator(
+        scale,
+        num_blocks=1,
+        filters=4,
+        upsampling="pixel_shuffle_direct",
+        dtype=policy,
+    )
+    photo = levels(2, 5, 7, 3)
+    nearest = photo.repeat(scale, axis=1).repeat(scale, axis=2)
+    np.testing.assert_allclose(
+        as_numpy(generator(photo)), nearest.astype("float32"), atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("upsampling", OUTPUT_ACTIVATIONS)
 @pytest.mark.parametrize(
     "policy", ["float32", "mixed_bfloat16", "mixed_float16", "bfloat16"]
 )
-def test_levels_go_in_and_float32_levels_come_out(policy):
-    generator = Generator(num_blocks=1, filters=4, dtype=policy)
+def test_levels_go_in_and_float32_levels_come_out(policy, upsampling):
+    generator = Generator(
+        num_blocks=1, filters=4, upsampling=upsampling, dtype=policy
+    )
     photo = levels(1, 8, 8, 3)
     upscaled = generator(photo)
     assert generator.get_layer("end_conv").compute_dtype in policy
@@ -55,12 +77,20 @@ def test_levels_go_in_and_float32_levels_come_out(policy):
     assert keras.backend.standardize_dtype(logits.dtype) == "float32"
 
 
-@pytest.mark.parametrize("use_batch_norm", [False, True])
-@pytest.mark.parametrize("network", [Generator, Discriminator])
-def test_save_and_load(network, use_batch_norm, tmp_path):
-    model = network(
-        filters=4, use_batch_norm=use_batch_norm, dtype="mixed_bfloat16"
-    )
+@pytest.mark.parametrize(
+    "network, kind",
+    [
+        (Generator, {}),
+        (Generator, {"use_batch_norm": True}),
+        (Generator, {"scale": 2, "upsampling": "pixel_shuffle_direct"}),
+        (Discriminator, {}),
+        (Discriminator, {"use_batch_norm": True}),
+    ],
+)
+def test_save_and_load(network, kind, tmp_path):
+    model = network(filters=4, **kind, dtype="mixed_bfloat16")
+    for weight in model.trainable_weights:  # some start at zero
+        weight.assign(np.random.normal(size=weight.shape) * 0.1)
     photo = levels(1, 16, 16, 3)
     model(photo, training=True)
     model.save(tmp_path / "model.keras")

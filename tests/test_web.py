@@ -81,8 +81,12 @@ def shoot(page, name):
 
 @pytest.fixture(scope="module")
 def generator():
+    return make_generator()
+
+
+def make_generator(**kwargs):
     """A generator with contrasts, as a trained one has, on any backend."""
-    generator = Generator(num_blocks=1, filters=4)
+    generator = Generator(num_blocks=1, filters=4, **kwargs)
     random = np.random.default_rng(0)
     for weight in generator.weights:
         width = max(1, np.prod(weight.shape[:-1])) ** 0.5
@@ -193,6 +197,19 @@ def test_page_enlarges_a_photo(page, site, generator, photo):
     assert_same(large, generator, small)
 
 
+def test_page_runs_the_compact_generator(page, site, photo, tmp_path):
+    for file in WEB.iterdir():
+        if file.suffix != ".onnx":
+            (tmp_path / file.name).symlink_to(file)
+    compact = make_generator(upsampling="pixel_shuffle_direct")
+    compact.export(tmp_path / "model.onnx")
+    with serve(tmp_path) as address:
+        page.goto(address)
+        page.set_input_files("#file", photo)
+        page.wait_for_selector("text=451 × 233 → 1804 × 932")
+        assert_same(download(page)[1], compact, photo)
+
+
 def test_slider_moves_the_line(page, site, photo):
     page.goto(site)
     page.set_input_files("#file", make_photo(photo, 60, 40))
@@ -253,7 +270,7 @@ def test_page_on_a_graphics_card(browser, site, generator, photo):
         if not page.evaluate("navigator.gpu?.requestAdapter().then(Boolean)"):
             pytest.skip("WEBGPU NOT TESTED: this Chromium has none")
         page.set_input_files("#file", make_photo(photo, 40, 30))
-        page.wait_for_selector("text=graphics card")
+        page.wait_for_selector("text=on the GPU")
         page.wait_for_selector("text=40 × 30 → 160 × 120", timeout=60_000)
         assert_same(download(page)[1], generator, photo)
 
@@ -267,8 +284,8 @@ def test_page_says_what_is_wrong(page, site, kind, tmp_path):
     text = page.inner_text("#message")
     words = {
         "text": "notes.txt is not a photo.",
-        "corrupt": "cut.png cannot be read. It is damaged",
-        "huge": "huge.png has 24.0 megapixels, and this page takes at most 4.0",
+        "corrupt": "Cannot read cut.png. It is damaged",
+        "huge": "huge.png has 24.0 megapixels. This page accepts at most 4.0",
     }
     assert words[kind] in text
     assert page.is_hidden("#work") and page.is_hidden("#result")
@@ -285,10 +302,10 @@ def test_largest_photo_of_another_scale(page, site, tmp_path):
         page.goto(address)
         Image.new("RGB", (4100, 4000)).save(tmp_path / "huge.png")
         page.set_input_files("#file", tmp_path / "huge.png")
-        page.wait_for_selector("text=takes at most 16.0")
+        page.wait_for_selector("text=accepts at most 16.0")
         Image.new("RGB", (3000, 3000)).save(tmp_path / "large.png")
         page.set_input_files("#file", tmp_path / "large.png")
-        page.wait_for_selector("text=Enlarging large.png")
+        page.wait_for_selector("text=Upscaling large.png")
 
 
 def test_work_can_be_stopped(page, site, photo):

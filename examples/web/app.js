@@ -1,17 +1,17 @@
-// Takes a photo and shows what becomes of it. The work is in upscaling.js.
+// The page: takes a photo and shows the result. upscaling.js does the work.
 
-// Of the enlarged photo; what browsers can surely show.
+// Limit for the upscaled photo, which all browsers can display.
 const MAX_PIXELS = 64e6;
 
 const $ = (id) => document.getElementById(id);
 let worker = null;
 let busy = false;
 
-// === A photo comes in ===
+// === Input ===
 
 $("file").addEventListener("change", ({ target }) => {
   take(target.files[0]);
-  // So that the same file can be chosen again.
+  // Allow the same file to be chosen again.
   target.value = "";
 });
 for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
@@ -45,9 +45,9 @@ async function take(file) {
   } catch {
     show({
       message: file.type.startsWith("image/")
-        ? `${file.name} cannot be read. It is damaged, too large for this ` +
-          "browser, or of a kind that it does not know."
-        : `${file.name} is not a photo. Photos are JPEG, PNG, WebP or AVIF files.`,
+        ? `Cannot read ${file.name}. It is damaged, too large for this ` +
+          "browser, or in a format that the browser does not support."
+        : `${file.name} is not a photo. Choose a JPEG, PNG, WebP or AVIF file.`,
     });
     return;
   }
@@ -57,7 +57,7 @@ async function take(file) {
 function getPixels(bitmap) {
   const { width, height } = bitmap;
   const context = new OffscreenCanvas(width, height).getContext("2d");
-  // What is transparent becomes white.
+  // Transparent areas become white.
   context.fillStyle = "white";
   context.fillRect(0, 0, width, height);
   context.drawImage(bitmap, 0, 0);
@@ -65,7 +65,7 @@ function getPixels(bitmap) {
   return context.getImageData(0, 0, width, height);
 }
 
-// === It is enlarged ===
+// === Upscaling ===
 
 function start(file, bitmap) {
   const began = performance.now();
@@ -76,11 +76,11 @@ function start(file, bitmap) {
   }
   busy = true;
   show({ status: "Loading the network …" });
-  // A worker keeps its network from one photo to the next.
+  // The worker keeps the network loaded for the next photo.
   worker ??= new Worker("upscaling.js", { type: "module" });
   worker.onerror = () => {
     stop();
-    show({ message: "The network could not be started in this browser." });
+    show({ message: "This browser cannot run the network." });
   };
   worker.onmessage = ({ data }) => {
     if (data.error) {
@@ -93,16 +93,16 @@ function start(file, bitmap) {
         busy = false;
         show({
           message:
-            `${file.name} has ${megapixels(pixels)} megapixels, and this page ` +
-            `takes at most ${megapixels(MAX_PIXELS / scale ** 2)}. For larger ` +
-            "photos there is the command keras-srgan upscale.",
+            `${file.name} has ${megapixels(pixels)} megapixels. This page ` +
+            `accepts at most ${megapixels(MAX_PIXELS / scale ** 2)}. For larger ` +
+            "photos, use the command keras-srgan upscale.",
         });
         return;
       }
       photo = getPixels(bitmap);
       worker.postMessage(photo);
-      const where = data.device === "webgpu" ? "graphics card" : "processor";
-      show({ status: `Enlarging ${file.name} on the ${where} …`, done: 0 });
+      const where = data.device === "webgpu" ? "GPU" : "CPU";
+      show({ status: `Upscaling ${file.name} on the ${where} …`, done: 0 });
     } else if (data.done) {
       $("progress").value = data.done;
     } else if (data.large) {
@@ -111,7 +111,7 @@ function start(file, bitmap) {
       finish(file, photo, data.large, scale, seconds);
     }
   };
-  // First of all, by how much it enlarges.
+  // Ask for the scale first.
   worker.postMessage(null);
 }
 
@@ -127,7 +127,7 @@ async function finish(file, photo, large, scale, seconds) {
   $("compare").style.maxWidth = `${large.width}px`;
   const blob = await new Promise((done) => $("after").toBlob(done, "image/png"));
   if (!blob) {
-    show({ message: "The enlarged photo is too large for this browser to save." });
+    show({ message: "The upscaled photo is too large for this browser to save." });
     return;
   }
   URL.revokeObjectURL($("download").href);
@@ -166,6 +166,6 @@ function megapixels(pixels) {
 
 function explain(error) {
   return /memory|alloc|device.*lost/i.test(error)
-    ? `There is not enough memory for this photo in this browser (${error}).`
+    ? `This browser does not have enough memory for this photo (${error}).`
     : error;
 }

@@ -1,13 +1,14 @@
-// Enlarges photos tile by tile, in a worker, so that the page stays alive.
-// The same tiles as keras_srgan/upscaling.py, and so the same picture.
+// Upscales photos tile by tile, in a worker that leaves the page responsive.
+// Tiles and output are those of keras_srgan.upscale.
 
 const RUNTIME = "./node_modules/onnxruntime-web/dist/";
-// Pixels that the network sees at a time, along a side. More takes more memory.
+// Side of the windows that the network processes, in pixels. Larger windows
+// take more memory.
 const WINDOW = 224;
 
 let network = null;
 
-// Takes a photo, or nothing to be told of the network.
+// Receives a photo, or `null` to ask for the scale and the device.
 self.onmessage = async ({ data: photo }) => {
   try {
     network ??= await load("model.onnx");
@@ -28,7 +29,7 @@ async function load(url) {
   const response = await fetch(url);
   if (!response.ok) {
     throw new Error(
-      `There is no ${url} beside this page. Make one: ` +
+      `This page needs ${url} in its folder. To create it: ` +
         "keras-srgan export srgan_x4 -o model.onnx",
     );
   }
@@ -42,7 +43,7 @@ async function load(url) {
   try {
     runtime = await import(`${RUNTIME}ort.${device}.min.mjs`);
   } catch {
-    throw new Error("onnxruntime-web is not beside this page. Run: npm install");
+    throw new Error("onnxruntime-web is not installed. Run: npm install");
   }
   runtime.env.wasm.wasmPaths = new URL(RUNTIME, self.location).href;
   const session = await runtime.InferenceSession.create(model, {
@@ -51,8 +52,8 @@ async function load(url) {
   return { runtime, session, device, scale: Number(scale), halo: Number(halo) };
 }
 
-// The metadata of an ONNX file, which the runtime does not tell. A file is a
-// list of fields of Protocol Buffers; field 14 holds one key and its value.
+// Reads the metadata of an ONNX file, which the runtime does not expose. The file
+// is a list of Protocol Buffers fields; field 14 holds one key and its value.
 function readMetadata(bytes) {
   const metadata = {};
   for (const [field, content] of readFields(bytes)) {
@@ -86,15 +87,15 @@ function* readFields(bytes) {
     } else if (tag % 8 === 0) {
       readNumber();
     } else {
-      throw new Error("model.onnx is damaged, or no ONNX file.");
+      throw new Error("model.onnx is damaged or not an ONNX file.");
     }
   }
 }
 
 // === Tiles ===
 
-// Cover a side of a photo with windows of one length. An end of a window is
-// the photo's, or at least a halo away from what is kept.
+// Covers a side of a photo with windows of equal length. Each end of a window is
+// an end of the photo, or at least a halo away from the pixels that are kept.
 function getSpans(length, tile, halo) {
   const count = Math.max(1, Math.ceil((length - 2 * halo) / tile));
   const size =
@@ -138,7 +139,7 @@ async function run(rgb, height, width) {
   return data;
 }
 
-// A window of RGBA pixels, as RGB.
+// Returns a window of RGBA pixels as RGB.
 function cut(photo, row, column) {
   const rgb = new Uint8Array(row.size * column.size * 3);
   let to = 0;

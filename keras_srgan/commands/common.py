@@ -1,10 +1,6 @@
 import contextlib
 import os
-import warnings
-import zipfile
-from pathlib import Path
 
-import keras
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn
@@ -13,26 +9,22 @@ from rich.progress import TaskProgressColumn
 from rich.progress import TextColumn
 from rich.progress import TimeRemainingColumn
 
-from keras_srgan.generator import Generator
-from keras_srgan.preset import presets
-from keras_srgan.upscaling import upscale
-
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 class CommandError(Exception):
-    """What is wrong with a command line, said to its user."""
+    """An error in the command line, reported without a traceback."""
 
 
 def progress_bar(**options) -> Progress:
-    """Return a progress bar on standard error, hidden but on a terminal.
+    """Returns a progress bar on standard error, shown on terminals only.
 
     Args:
         **options: Those of `rich.progress.Progress`.
     """
     console = Console(stderr=True)
     return Progress(
-        # File names are no markup.
+        # File names may look like markup.
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         TaskProgressColumn(),
@@ -45,11 +37,11 @@ def progress_bar(**options) -> Progress:
 
 
 def use_device(name: str | None) -> contextlib.AbstractContextManager:
-    """Make Keras work on a device.
+    """Makes Keras compute on a device.
 
     Args:
-        name: String: `"cpu"`, `"gpu"`, `"gpu:1"` or what else the backend
-            calls its devices. `None` leaves the choice to the backend.
+        name: String: `"cpu"`, `"gpu"`, `"gpu:1"` or another device name of
+            the backend. `None` leaves the choice to the backend.
 
     Returns:
         A context manager, for loading a model and for calling it.
@@ -60,15 +52,17 @@ def use_device(name: str | None) -> contextlib.AbstractContextManager:
     """
     if name is None:
         return contextlib.nullcontext()
+    import keras
+
     reason = ""
     try:
         with keras.device(name):
             found = keras.ops.zeros(()).device
-        # On JAX a device is not called by its kind.
+        # JAX's device names do not contain the kind; its platform does.
         found = str(getattr(found, "platform", found))
     except Exception as error:  # each backend raises its own
         found, reason = "", f" ({error})"
-    # TensorFlow works on the CPU, in silence, if there is no such device.
+    # TensorFlow silently uses the CPU if there is no such device.
     kind = name.lower().partition(":")[0]
     if kind not in found.lower().replace("cuda", "gpu"):
         raise CommandError(
@@ -78,76 +72,58 @@ def use_device(name: str | None) -> contextlib.AbstractContextManager:
     return keras.device(name)
 
 
-def load_model(
-    model: str | os.PathLike, precision: str | None = None
-) -> tuple[keras.Model, int]:
-    """Load an SRGAN or a generator, and see that it enlarges photos here.
+def load_upscaler(
+    name_or_path: str | os.PathLike,
+    precision: str | None = None,
+    tile_size: int | None = None,
+):
+    """Loads a generator, and checks that it runs on this device.
 
     Args:
-        model: Path of the file of a Keras model, or name of a preset.
-        precision: String, one of `PRECISIONS`: what the network computes in.
-            Defaults to what was saved.
+        name_or_path: As for `load_generator`.
+        precision: String, one of `PRECISIONS`, the dtype policy of the
+            network. Defaults to the one that was saved.
+        tile_size: As for `Upscaler`.
 
     Returns:
-        The model, and how many times larger it makes a photo.
+        An `Upscaler`.
 
     Raises:
-        CommandError: if the file is missing, damaged or holds no such model,
-            or if this machine cannot compute in that precision.
+        CommandError: if the model cannot be loaded, or cannot run in that
+            precision on this device.
     """
-    path = Path(model)
-    name = None if path.is_file() else str(path)
-    if name and name not in presets():
-        raise CommandError(
-            f"There is no model file {path}, nor a preset of that name: they "
-            f"are {', '.join(presets()) or 'missing'}."
-        )
-    if not name and not zipfile.is_zipfile(path):
-        raise CommandError(f"{path} is not a .keras file of a model.")
-    try:
-        if not name and b"keras_srgan.hub" in _read_config(path):
-            # Keras must know the class of the backbone in it.
-            import keras_srgan.hub  # noqa: F401
+    import keras
 
-        with warnings.catch_warnings():
-            # A new SRGAN has optimizers, perhaps not those of the file; to
-            # enlarge photos it needs neither.
-            warnings.filterwarnings("ignore", "Skipping variable loading for")
-            model = (
-                Generator.from_preset(name)
-                if name
-                else keras.saving.load_model(path, compile=False)
-            )
-    except Exception as error:  # Keras raises nearly anything
-        raise CommandError(
-            f"Cannot load a model from {path}: {error}"
-        ) from error
-    if precision:
-        _set_precision(getattr(model, "generator", model), precision)
+    from keras_srgan.loading import load_generator
+    from keras_srgan.upscaling import Upscaler
+
     try:
-        large = upscale(model, np.zeros((1, 1, 3), "uint8"))
-    except ValueError as error:
-        raise CommandError(
-            f"The model in {path} does not enlarge photos: {error}"
-        ) from error
+        generator = load_generator(name_or_path)
+        if precision:
+            _set_precision(generator, precision)
+        upscaler = Upscaler(generator, tile_size)
+    except (ImportError, OSError, ValueError) as error:
+        text = str(error)
+        if str(name_or_path) not in text:
+            text = f"The model {name_or_path} cannot enlarge photos: {text}"
+        raise CommandError(text) from error
+    try:
+        upscaler(np.zeros((1, 1, 3), "uint8"))
+    except FloatingPointError:
+        pass  # The error of each photo names the photo.
     except Exception as error:  # each backend raises its own
         raise CommandError(
-            f"{keras.backend.backend()} cannot run the model in {path} on this "
-            f"device{f' in {precision}' if precision else ''}: {error}"
+            f"{keras.backend.backend()} cannot run the model {name_or_path} on "
+            f"this device{f' in {precision}' if precision else ''}: {error}"
         ) from error
-    return model, large.shape[0]
-
-
-def _read_config(path):
-    with zipfile.ZipFile(path) as archive:
-        return archive.read("config.json")
+    return upscaler
 
 
 def _set_precision(network, precision):
-    """Compute in a precision between the first and the last weights.
+    """Sets the dtype policy from the first to the last layer with weights.
 
-    What comes before and after them scales the levels of photos, for which
-    half precision is too coarse.
+    The layers before and after scale the levels of photos, for which half
+    precision is too coarse.
     """
     steps = network.layers
     weighted = [i for i, step in enumerate(steps) if step.weights]

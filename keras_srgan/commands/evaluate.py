@@ -1,8 +1,8 @@
 """Measure models against HR photos, side by side with bicubic.
 
-Prints a table of PSNR, SSIM and colour shift, an image a group, then the mean.
-With -o, also writes it as results.csv and results.md, and for each photo a
-picture of the place where the systems differ most.
+Prints PSNR, SSIM, color shift and grid for each photo, then the means. With -o,
+also writes them to results.csv and results.md, and for each photo a picture of
+the crop where the systems differ most.
 """
 
 import argparse
@@ -13,31 +13,23 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_srgan.commands.common import CommandError
-from keras_srgan.commands.common import load_model
+from keras_srgan.commands.common import load_upscaler
 from keras_srgan.commands.common import progress_bar
 from keras_srgan.commands.common import use_device
-from keras_srgan.evaluation import difference_sheet
-from keras_srgan.evaluation import evaluate_images
-from keras_srgan.evaluation import mean_rows
-from keras_srgan.evaluation import pixel_metrics
-from keras_srgan.evaluation import save_tables
-from keras_srgan.evaluation import table
-from keras_srgan.perceptual import VGGDistance
-from keras_srgan.perceptual import pyiqa_metric
-from keras_srgan.photo import save_photo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments to its parser."""
+    """Adds the command's arguments to its parser."""
     many = {"action": "extend", "nargs": "+", "default": []}
     add = parser.add_argument
     add("--hr", required=True, metavar="DIR", help="folder of HR photos")
     add(
-        "--lr", metavar="DIR", help="their LR images (default: made by bicubic)"
+        "--lr",
+        metavar="DIR",
+        help="folder of LR images (default: made by bicubic)",
     )
     add(
         "--model",
-        type=pathlib.Path,
         metavar="MODEL",
         help="presets (keras-srgan presets lists them) or saved models "
         "(.keras)",
@@ -47,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--outputs",
         type=pathlib.Path,
         metavar="DIR",
-        help="folders of what other systems made of the LR images",
+        help="folders of images that other systems made from the LR images",
         **many,
     )
     add("--scale", type=int, default=4, help="default: %(default)s")
@@ -56,13 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--channel",
         choices=["y", "rgb"],
         default="y",
-        help="of PSNR and SSIM (default: %(default)s)",
+        help="channels of PSNR and SSIM (default: %(default)s)",
     )
     add(
         "--vgg-weights",
         metavar="FILE",
-        help="measure the distance in VGG19 features, with these weights, or "
-        "'imagenet' to download them",
+        help="add two distances in VGG19 features, VGG54 and layered; FILE "
+        "holds the weights of VGG19, or is 'imagenet' to download them",
     )
     add(
         "--pyiqa",
@@ -77,40 +69,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=96,
         metavar="N",
-        help="pixels of a photo in its picture, along a side; from 192 on they "
-        "are not magnified (default: %(default)s)",
+        help="side of the crops in the pictures; crops under 192 pixels are "
+        "magnified (default: %(default)s)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; return its exit status."""
-    try:
-        with use_device(options.device):
-            _evaluate(options)
-    except (CommandError, ImportError, OSError, ValueError) as error:
-        print(f"keras-srgan evaluate: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return 130
+    """Runs the command; returns its exit status."""
+    with use_device(options.device):
+        _evaluate(options)
     return 0
 
 
 def _evaluate(options):
-    metrics = pixel_metrics(options.channel)
+    from keras_srgan.evaluation import difference_sheet
+    from keras_srgan.evaluation import evaluate_images
+    from keras_srgan.evaluation import pixel_metrics
+    from keras_srgan.evaluation import save_tables
+    from keras_srgan.perceptual import VGGDistances
+    from keras_srgan.perceptual import pyiqa_metric
+    from keras_srgan.photo import save_photo
+
+    metrics = pixel_metrics(options.channel, options.scale)
     if options.vgg_weights:
-        metrics["vgg"] = VGGDistance(options.vgg_weights)
+        metrics["vgg"] = VGGDistances(options.vgg_weights)
     for name in options.pyiqa:
         metrics[name] = pyiqa_metric(name)
     systems = {"bicubic": "bicubic"}
     for path in options.model:
-        model, scale = load_model(path)
-        if scale != options.scale:
+        upscaler = load_upscaler(path)
+        if upscaler.scale != options.scale:
             raise CommandError(
-                f"The model in {path} enlarges {scale} times, "
+                f"The scale of the model {path} is {upscaler.scale}, "
                 f"not --scale {options.scale}."
             )
-        systems[_get_title(path, systems)] = model
+        systems[_get_title(path, systems)] = upscaler
     for path in options.outputs:
         systems[_get_title(path, systems)] = path
 
@@ -149,14 +142,18 @@ def _evaluate(options):
 
 
 def _get_title(path, taken):
-    """The shortest name of a system that no other one has."""
-    # Runs tend to leave models of one name in several folders.
+    """Returns the shortest title that no other system has."""
+    # Runs leave models of the same name in different folders.
+    path = pathlib.Path(path)
     name = path.name.removesuffix(".keras")
     titles = name, f"{path.resolve().parent.name}/{name}", str(path)
     return next(t for t in titles if t not in {*taken, "HR"} or t == titles[-1])
 
 
 def _print(rows, caption):
+    from keras_srgan.evaluation import mean_rows
+    from keras_srgan.evaluation import table
+
     headings, cells = table(rows)
     _, means = table(mean_rows(rows))
     grid = Table(title=caption)
@@ -168,6 +165,6 @@ def _print(rows, caption):
             grid.add_section()
         grid.add_row("" if image == previous else image, *line)
         previous = image
-    # A file or a pipe has no width for the table to fit in.
+    # Files and pipes have no width.
     width = None if sys.stdout.isatty() else 200
     Console(width=width, markup=False, emoji=False, highlight=False).print(grid)

@@ -9,11 +9,10 @@ import argparse
 import pathlib
 import sys
 
-import keras
 import numpy as np
 
+from keras_srgan.commands.common import CommandError
 from keras_srgan.files import replacing
-from keras_srgan.torch_checkpoint import import_torch_checkpoint
 
 # Mean difference in levels from which colours are plainly wrong. Trained
 # networks that were told the right ranges stay below 5.
@@ -70,22 +69,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; return its exit status."""
+    """Runs the command; returns its exit status."""
+    from keras_srgan.torch_checkpoint import import_torch_checkpoint
+
     output = options.output
-    try:
-        if output.suffix != ".keras":
-            raise ValueError(f"-o must end in .keras, not {output}.")
-        generator = import_torch_checkpoint(
-            options.checkpoint,
-            mean=_one_or_three(options.mean),
-            std=_one_or_three(options.std),
-            output_range=options.output_range,
-            pixel_shuffle=options.pixel_shuffle,
-        )
-        _save(generator, output)
-    except (ImportError, OSError, ValueError) as error:
-        print(f"keras-srgan import-torch: error: {error}", file=sys.stderr)
-        return 2
+    if output.suffix != ".keras":
+        raise CommandError(f"-o must end in .keras, not {output}.")
+    generator = import_torch_checkpoint(
+        options.checkpoint,
+        mean=_one_or_three(options.mean),
+        std=_one_or_three(options.std),
+        output_range=options.output_range,
+        pixel_shuffle=options.pixel_shuffle,
+    )
+    _save(generator, output)
     print(
         f"{options.checkpoint} -> {output} (x{generator.scale}, "
         f"{generator.num_blocks} blocks of {generator.filters} filters)"
@@ -113,6 +110,8 @@ def _save(generator, output):
 
 def _colour_difference(generator):
     """Mean difference of a picture and its enlargement made small again."""
+    import keras
+
     size, scale = 24, generator.scale
     y, x = np.mgrid[0:size, 0:size] * 255 / (size - 1)
     photo = np.stack([x, y, 255 - (x + y) / 2], axis=-1)

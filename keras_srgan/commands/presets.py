@@ -1,4 +1,4 @@
-"""List the trained models that ship, by the names that --model takes."""
+"""List the trained models in the package, by the names that --model takes."""
 
 import argparse
 
@@ -9,11 +9,11 @@ from keras_srgan.preset import presets
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the command's arguments to its parser: it has none."""
+    """Adds no arguments: the command has none."""
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; return its exit status."""
+    """Runs the command; returns its exit status."""
     grid = Table(box=None)
     for heading in "preset", "scale", "parameters":
         grid.add_column(heading, no_wrap=True)

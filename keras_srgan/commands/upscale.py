@@ -21,14 +21,13 @@ from PIL import Image
 
 from keras_srgan.commands.common import PRECISIONS
 from keras_srgan.commands.common import CommandError
-from keras_srgan.commands.common import load_model
+from keras_srgan.commands.common import load_upscaler
 from keras_srgan.commands.common import progress_bar
 from keras_srgan.commands.common import use_device
-from keras_srgan.data import find_photos
 from keras_srgan.photo import FORMATS
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import save_photo
-from keras_srgan.upscaling import upscale
+from keras_srgan.photo_files import find_photos
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +49,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        type=Path,
         default="srgan_x4",
         metavar="MODEL",
         help="a preset (keras-srgan presets lists them), or a .keras file of "
@@ -111,9 +109,11 @@ def run(options: argparse.Namespace) -> int:
     """Carry the command out; return its exit status."""
     try:
         with use_device(options.device), _interruptible() as check:
-            model, scale = load_model(options.model, options.precision)
-            photos = _get_outputs(options, scale)
-            return _upscale_all(model, scale, photos, options, check)
+            upscaler = load_upscaler(
+                options.model, options.precision, options.tile_size
+            )
+            photos = _get_outputs(options, upscaler.scale)
+            return _upscale_all(upscaler, photos, options, check)
     except CommandError as error:
         print(f"keras-srgan upscale: error: {error}", file=sys.stderr)
         return 2
@@ -154,7 +154,7 @@ def _interruptible():
 # === Photos ===
 
 
-def _upscale_all(model, scale, photos, options, check):
+def _upscale_all(upscaler, photos, options, check):
     left = {
         output: photo
         for output, photo in photos.items()
@@ -174,7 +174,7 @@ def _upscale_all(model, scale, photos, options, check):
                 progress.update(every, completed=i + fraction)
 
             try:
-                size = _upscale_one(model, scale, photo, output, options, show)
+                size = _upscale_one(upscaler, photo, output, options, show)
             # Whatever is wrong with one photo, the others may be well.
             except Exception as error:
                 failed += 1
@@ -196,7 +196,7 @@ def _upscale_all(model, scale, photos, options, check):
     return 1 if failed else 0
 
 
-def _upscale_one(model, scale, photo, output, options, progress):
+def _upscale_one(upscaler, photo, output, options, progress):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
@@ -204,7 +204,10 @@ def _upscale_one(model, scale, photo, output, options, progress):
         # What can be known to fail should fail before hours of work.
         longest = max(
             options.size
-            or [round(side * (options.scale or scale)) for side in image.size]
+            or [
+                round(side * (options.scale or upscaler.scale))
+                for side in image.size
+            ]
         )
         format, limit = FORMATS[output.suffix.lower()]
         if longest > limit:
@@ -215,10 +218,8 @@ def _upscale_one(model, scale, photo, output, options, progress):
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.is_dir():
             raise IsADirectoryError(f"Cannot write {output}: it is a folder")
-        large = upscale(
-            model,
+        large = upscaler(
             image,
-            options.tile_size,
             scale=options.scale,
             size=options.size,
             ensemble=options.ensemble,

@@ -1,0 +1,82 @@
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+# In the order of preference when several are installed.
+BACKENDS = ("tensorflow", "jax", "torch")
+
+
+def import_keras() -> None:
+    """Imports Keras on an installed backend, for the command line.
+
+    What TensorFlow's libraries log while they are imported is dropped, unless
+    `TF_CPP_MIN_LOG_LEVEL` is set.
+
+    Raises:
+        ImportError: if there is no backend: see `choose_backend`.
+    """
+    if "keras" in sys.modules:
+        return
+    choose_backend()
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        importlib.import_module("keras")
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # later: errors alone
+    # The libraries write to the descriptor before they read that variable.
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with open(os.devnull, "w") as devnull:
+        os.dup2(devnull.fileno(), 2)
+    try:
+        importlib.import_module("keras")
+    finally:
+        sys.stderr.flush()
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+def choose_backend() -> None:
+    """Sets `KERAS_BACKEND` to an installed backend, unless one is chosen.
+
+    `KERAS_BACKEND` decides, then Keras' configuration file, then the first of
+    `BACKENDS` that is installed. Keras must not have been imported.
+
+    Raises:
+        ImportError: if no backend is installed, or not the one that
+            `KERAS_BACKEND` names.
+    """
+    chosen = os.environ.get("KERAS_BACKEND")
+    if chosen:
+        if chosen in BACKENDS and not _is_installed(chosen):
+            raise ImportError(
+                f"KERAS_BACKEND={chosen}, but {chosen} is not installed: "
+                f"pip install 'keras-srgan[{chosen}]'"
+            )
+        return
+    configured = _read_config()
+    if configured and _is_installed(configured):
+        return
+    installed = [name for name in BACKENDS if _is_installed(name)]
+    if not installed:
+        raise ImportError(
+            "Keras needs a backend, and none is installed: pip install "
+            "'keras-srgan[jax]' (or tensorflow, or torch)"
+        )
+    os.environ["KERAS_BACKEND"] = installed[0]
+
+
+def _is_installed(package):
+    return importlib.util.find_spec(package) is not None
+
+
+def _read_config():
+    """Returns the backend of keras.json, if it can be read."""
+    home = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
+    try:
+        config = json.loads(Path(home, "keras.json").read_text())
+        backend = config.get("backend")
+    except (OSError, ValueError, AttributeError, RuntimeError):
+        return None
+    return backend if isinstance(backend, str) else None

@@ -1,0 +1,209 @@
+import itertools
+import math
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+# The memory that the network may use for one tile, in bytes, at most.
+MEMORY = 2**30
+# Peak memory of a tile in copies of the widest feature map. The backends
+# differ; this is the worst case.
+COPIES = 8
+# Parts of the backends' messages, in lower case. Their exception classes are
+# not imported here.
+OUT_OF_MEMORY = (
+    "out of memory",
+    "outofmemory",
+    "resource_exhausted",
+    "resourceexhausted",
+    "allocate memory",
+    "not enough memory",
+)
+# Tiles are not halved below this size when memory runs out.
+SMALLEST_TILE = 16
+
+
+class Span(NamedTuple):
+    """One window along one side of an image.
+
+    Attributes:
+        window: Slice of the input that the network gets.
+        kept: Slice of the input whose output is kept.
+        inner: The same positions as `kept`, counted from the window's start.
+    """
+
+    window: slice
+    kept: slice
+    inner: slice
+
+
+def get_spans(length: int, tile_size: int, halo: int) -> list[Span]:
+    """Covers one side of an image with windows of equal length.
+
+    Each end of a window is either the image's end, where the network pads as
+    it would pad the whole image, or at least `halo` away from the kept
+    positions.
+
+    Args:
+        length: Integer. Positions along the side.
+        tile_size: Integer. Positions that a window contributes, at most,
+            except that a window at the image's end also keeps its halo.
+        halo: Integer. Positions that the network sees to either side.
+
+    Returns:
+        A list of `Span`s whose kept positions are all positions, once.
+    """
+    count = max(1, math.ceil((length - 2 * halo) / tile_size))
+    window = length
+    if count > 1:
+        window = 2 * halo + math.ceil((length - 2 * halo) / count)
+    starts = [(length - window) * i // max(1, count - 1) for i in range(count)]
+    edges = [0, *(start + halo for start in starts[1:]), length]
+    return [
+        Span(
+            slice(start, start + window),
+            slice(low, high),
+            slice(low - start, high - start),
+        )
+        for start, low, high in zip(starts, edges, edges[1:], strict=False)
+    ]
+
+
+def fill_tiles(
+    target: np.ndarray,
+    image: np.ndarray,
+    predict: Callable[[np.ndarray, Callable[[float], None]], np.ndarray],
+    tile_size: int,
+    halo: int,
+    progress: Callable[[float], None],
+) -> None:
+    """Writes the enlarged image into an array, tile by tile.
+
+    Args:
+        target: Array `(scale * height, scale * width, channels)` to write to.
+        image: Array `(height, width, channels)`.
+        predict: Function of a window of `image` and of a progress callback
+            that returns the enlarged window.
+        tile_size, halo: See `get_spans`.
+        progress: Function that is called with the fraction done.
+    """
+    scale = target.shape[0] // image.shape[0]
+    tiles = list(
+        itertools.product(
+            get_spans(image.shape[0], tile_size, halo),
+            get_spans(image.shape[1], tile_size, halo),
+        )
+    )
+    for i, (rows, columns) in enumerate(tiles):
+        output = predict(
+            image[rows.window, columns.window],
+            scale_progress(progress, i, len(tiles)),
+        )
+        target[_times(rows.kept, scale), _times(columns.kept, scale)] = output[
+            _times(rows.inner, scale), _times(columns.inner, scale)
+        ]
+
+
+def scale_progress(
+    progress: Callable[[float], None], i: int, count: int
+) -> Callable[[float], None]:
+    """Returns a progress callback for step `i` of `count` equal steps."""
+    return lambda fraction: progress((i + fraction) / count)
+
+
+def _times(span, scale):
+    return slice(span.start * scale, span.stop * scale)
+
+
+class Stage:
+    """One part of a network, followed by the later parts, if any.
+
+    The trunk of a generator has a large receptive field but small feature
+    maps; the upsampling head has the opposite. So the first stage works on
+    large tiles, and passes the output of each to the next stage in small
+    tiles.
+
+    Args:
+        part: `Part` of a network, as `split` returns it.
+        *later: The `Part`s that follow it.
+
+    Attributes:
+        scale: Integer. Output pixels per input position, along a side.
+        halo: Integer. Input positions seen on either side of a position.
+        tile_size: Integer. Input positions that a tile should contribute,
+            along a side. It is halved when memory runs out.
+    """
+
+    def __init__(self, part, *later):
+        self.part = part
+        self.next = Stage(*later) if later else None
+        self.scale = part.field.scale
+        self.halo = part.field.halo
+        if self.next:
+            self.scale *= self.next.scale
+            self.halo += self.next.halo
+        window = math.isqrt(_get_memory() // (4 * COPIES * part.widest))
+        # At least half of the work, along a side, should be for kept output.
+        self.tile_size = max(window - 2 * self.halo, 2 * self.halo, 1)
+        self._largest_window = math.inf
+
+    def __call__(
+        self, window: np.ndarray, progress: Callable[[float], None]
+    ) -> np.ndarray:
+        """Enlarges an array, from RGB or features to RGB.
+
+        Args:
+            window: Array `(height, width, channels)`.
+            progress: Function that is called with the fraction done.
+
+        Raises:
+            MemoryError: if memory does not suffice for the smallest tile.
+        """
+        size = max(window.shape[:2])
+        if size <= self._largest_window:
+            try:
+                return self._predict(window, progress)
+            except Exception as error:
+                if not _is_out_of_memory(error):
+                    raise
+                tile_size = min(self.tile_size, size - 2 * self.halo) // 2
+                if tile_size < SMALLEST_TILE:
+                    raise MemoryError(
+                        f"Out of memory, even for a tile of {size} pixels. "
+                        "Close other programs, or compute on the CPU."
+                    ) from error
+            self.tile_size = tile_size
+            self._largest_window = tile_size + 2 * self.halo
+        return _enlarge(window, self, progress)
+
+    def _predict(self, window, progress):
+        output = self.part.predict_on_batch(window[None])[0]
+        if self.next is None:
+            progress(1.0)
+            return output
+        progress(0.5)
+        return _enlarge(output, self.next, scale_progress(progress, 1, 2))
+
+
+def _enlarge(image, stage, progress):
+    height, width, _ = image.shape
+    target = np.empty((height * stage.scale, width * stage.scale, 3), "float32")
+    fill_tiles(target, image, stage, stage.tile_size, stage.halo, progress)
+    return target
+
+
+def _is_out_of_memory(error):
+    text = f"{type(error).__name__}: {error}".lower()
+    return isinstance(error, MemoryError) or any(
+        phrase in text for phrase in OUT_OF_MEMORY
+    )
+
+
+def _get_memory():
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return MEMORY
+    return min(memory // 16, MEMORY)

@@ -1,0 +1,254 @@
+"""The command line starts without Keras, and finds the installed backend."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Put into a folder on the path: to Python, these packages are not installed.
+HIDE = """
+import importlib.machinery
+import os
+import sys
+
+hidden = os.environ.get("HIDDEN", "").split()
+
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] in hidden:
+            return None
+        return importlib.machinery.PathFinder.find_spec(name, path, target)
+
+
+sys.meta_path = [
+    Finder if finder is importlib.machinery.PathFinder else finder
+    for finder in sys.meta_path
+    if "Editable" not in getattr(finder, "__name__", "")
+]
+"""
+BACKENDS = {"tensorflow", "jax", "torch"}
+MAIN = "import sys; from keras_srgan.cli import main; status = main({})"
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Runs Python in an environment in which some packages are missing."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(HIDE)
+
+    def run(code, hidden=(), config=None, **variables):
+        home = tmp_path / "keras"
+        home.mkdir(exist_ok=True)
+        if config is not None:
+            (home / "keras.json").write_text(config)
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL")
+        }
+        return subprocess.run(
+            [sys.executable, "-c", code],
+            env={
+                **environment,
+                "PYTHONPATH": f"{tmp_path / 'site'}:{ROOT}",
+                "HIDDEN": " ".join(hidden),
+                "KERAS_HOME": str(home),
+                **variables,
+            },
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+def installed(backend):
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, importlib.util as u;"
+            f"sys.exit(u.find_spec({backend!r}) is None)",
+        ]
+    )
+    return result.returncode == 0
+
+
+# === Without Keras ===
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["upscale", "--help"],
+        ["evaluate", "--help"],
+        ["export", "--help"],
+        ["import-torch", "--help"],
+        ["presets"],
+    ],
+    ids=" ".join,
+)
+def test_nothing_heavy_is_imported(start, arguments):
+    hidden = {"keras", *BACKENDS, "h5py"}
+    result = start(f"{MAIN.format(arguments)}; sys.exit(status)", hidden)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(result.stdout.splitlines()) > 2
+
+
+def test_usage_errors_are_quick(start):
+    for arguments in [], ["enlarge"], ["upscale"]:
+        result = start(MAIN.format(arguments), {"keras", *BACKENDS})
+        assert result.returncode == 2
+        assert "usage: keras-srgan" in result.stderr
+
+
+def test_presets_need_no_second(start):
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        assert start(MAIN.format(["presets"]), {"keras"}).returncode == 0
+        seconds.append(time.perf_counter() - started)
+    # 0.3 s on an idle machine; a busy one may take several times as long.
+    assert min(seconds) < 3
+
+
+# === The backend ===
+
+CHOOSE = """
+import os
+from keras_srgan.backend import choose_backend
+choose_backend()
+print(os.environ.get("KERAS_BACKEND"))
+"""
+
+
+@pytest.mark.parametrize("backend", sorted(BACKENDS))
+def test_the_installed_backend_is_used(start, backend):
+    if not installed(backend):
+        pytest.skip(f"{backend} is not installed")
+    code = MAIN.format(["upscale", "no.png", "--model", "none.keras"])
+    code += "; print(sys.modules['keras'].backend.backend(), status)"
+    result = start(code, BACKENDS - {backend})
+    assert result.stdout == f"{backend} 2\n", result.stderr
+    assert result.stderr.count("\n") == 1
+    assert "no model file none.keras" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "hidden, config, variable, chosen",
+    [
+        ([], None, None, "tensorflow"),
+        (["tensorflow"], None, None, "jax"),
+        # Keras reads its configuration itself.
+        ([], '{"backend": "torch"}', None, "None"),
+        (["torch"], '{"backend": "torch"}', None, "tensorflow"),
+        ([], '{"backend": 3}', None, "tensorflow"),
+        ([], "[]", None, "tensorflow"),
+        ([], "{", None, "tensorflow"),
+        ([], '{"backend": "torch"}', "jax", "jax"),
+    ],
+)
+def test_the_choice(start, hidden, config, variable, chosen):
+    if not all(map(installed, BACKENDS)):
+        pytest.skip("not all backends are installed")
+    variables = {"KERAS_BACKEND": variable} if variable else {}
+    result = start(CHOOSE, hidden, config, **variables)
+    assert result.stdout == f"{chosen}\n", result.stderr
+
+
+def test_no_backend_is_one_line(start):
+    code = f"{MAIN.format(['upscale', 'photo.png'])}; sys.exit(status)"
+    result = start(code, BACKENDS)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert "pip install 'keras-srgan[jax]'" in result.stderr
+    result = start(code, {"jax"}, KERAS_BACKEND="jax")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "KERAS_BACKEND=jax, but jax is not installed" in result.stderr
+
+
+def test_importing_the_package_does_not_change_the_environment(start):
+    code = (
+        "import os; before = dict(os.environ); import keras_srgan, json;"
+        "assert dict(os.environ) == before; import sys;"
+        "assert 'keras' not in sys.modules; print(keras_srgan.__version__)"
+    )
+    assert start(code).returncode == 0
+
+
+# === The package ===
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        "import keras, keras_srgan",
+        "from keras_srgan import psnr; import keras",
+    ],
+)
+def test_saved_models_load_after_an_import(order, make_srgan, tmp_path):
+    make_srgan().save(tmp_path / "srgan.keras")
+    code = f"{order}; print(type(keras.saving.load_model('srgan.keras')))"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout == "<class 'keras_srgan.srgan.SRGAN'>\n", result.stderr
+
+
+def test_public_names():
+    import keras_srgan
+
+    names = keras_srgan.__all__
+    assert set(names) <= set(dir(keras_srgan))
+    assert all(getattr(keras_srgan, name) is not None for name in names)
+    with pytest.raises(AttributeError, match="no attribute 'ESRGAN'"):
+        keras_srgan.ESRGAN  # noqa: B018
+
+
+# === Ends ===
+
+
+def test_ctrl_c_while_keras_is_imported(tmp_path):
+    # A stand-in for the seconds that an import takes.
+    (tmp_path / "keras.py").write_text(
+        "import time; print('importing', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-m", "keras_srgan.cli", "export", "x", "-o", "y"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "Interrupted.\n")
+
+
+def test_a_closed_pipe_is_no_traceback():
+    with subprocess.Popen(
+        [sys.executable, "-m", "keras_srgan.cli", "presets"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 1
