@@ -217,32 +217,33 @@ def make_datasets(
             "`held_out` must leave photos to train on. "
             f"Received: held_out={count} of {len(hr)} photos"
         )
+    # A pass over a few photos has whole batches too.
+    crops = math.ceil(4 * settings.batch_size / (len(hr) - count))
     training = {
         "crop_size": settings.crop_size,
         "batch_size": settings.batch_size,
         "seed": settings.seed,
         "cache_bytes": settings.cache_bytes,
     }
-    if settings.crop == "random" or lr:
-        # A pass over a few photos has whole batches too.
-        crops = math.ceil(4 * settings.batch_size / (len(hr) - count))
-        training["crops_per_photo"] = crops
     held_out = {
         "crop_size": settings.test_size,
         "batch_size": count,
         "shuffle": False,
     }
-    if not lr:
-        training["max_megapixels"] = settings.max_megapixels
-        held_out["max_megapixels"] = settings.max_megapixels
-        if settings.crop == "random":
-            training["sampling"] = settings.sampling
     if lr:
-        train = PairFolder(lr[:-count], hr[:-count], scale, **training)
+        train = PairFolder(
+            lr[:-count], hr[:-count], scale, crops_per_photo=crops, **training
+        )
         test = PairFolder(lr[-count:], hr[-count:], scale, **held_out)
     else:
-        train = ImageFolder(hr[:-count], crop=settings.crop, **training)
-        test = ImageFolder(hr[-count:], **held_out)
+        shrink = {"max_megapixels": settings.max_megapixels}
+        if settings.crop == "random":
+            training["crops_per_photo"] = crops
+            training["sampling"] = settings.sampling
+        train = ImageFolder(
+            hr[:-count], crop=settings.crop, **training, **shrink
+        )
+        test = ImageFolder(hr[-count:], **held_out, **shrink)
     return ShortEpochs(train, settings.steps_per_epoch), test
 
 

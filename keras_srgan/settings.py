@@ -7,8 +7,6 @@ import platform
 import tomllib
 import typing
 
-import keras
-
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CONTENT_LOSSES = ("mae", "mse", "vgg")
 
@@ -289,6 +287,9 @@ def _toml(value):
 
 
 def _versions():
+    # Here, so that the command line can list the settings without Keras.
+    import keras
+
     backend = keras.backend.backend()
     versions = {"python": platform.python_version(), "backend": backend}
     for package in ("keras-srgan", "keras", backend, "numpy", "pillow"):

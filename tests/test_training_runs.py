@@ -133,7 +133,7 @@ def read(directory):
     contents = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
-        temporary = path.name.startswith((".", "partial-"))
+        temporary = any(part.startswith(".") for part in path.parts)
         if not path.is_file() or path.name == "log.txt" or temporary:
             continue
         contents[name] = path.read_bytes()
