@@ -8,6 +8,7 @@ from keras_srgan.augmentation import Augmentation
 from keras_srgan.data import ImageFolder
 from keras_srgan.dataset import EpochDataset
 from keras_srgan.dataset import ShortEpochs
+from keras_srgan.degradation import Degradation
 from keras_srgan.discriminator import Discriminator
 from keras_srgan.generator import Generator
 from keras_srgan.loading import load_generator
@@ -80,21 +81,30 @@ def make_srgan(settings: Settings, start: pathlib.Path) -> tuple[SRGAN, bool]:
     if generator is None:
         generator = _make(Generator, "generator", settings)
     else:
-        generator = _with_precision(generator, settings.precision)
+        generator = _with_precision(generator, "generator", settings.precision)
     if discriminator is None or settings.discriminator:
         discriminator = _make(Discriminator, "discriminator", settings)
     else:
-        discriminator = _with_precision(discriminator, settings.precision)
+        discriminator = _with_precision(
+            discriminator, "discriminator", settings.precision
+        )
         is_new = False
     try:
-        augmentation = Augmentation(**settings.augmentation)
+        augmentation = Augmentation(
+            **settings.augmentation, name="augmentation"
+        )
     except TypeError as error:
         raise ValueError(
             "`augmentation` must be arguments of `Augmentation`: "
             f"{error}. Received: augmentation={settings.augmentation!r}"
         ) from error
     srgan = SRGAN(
-        generator, discriminator, augmentation=augmentation, compile=False
+        generator,
+        discriminator,
+        augmentation,
+        Degradation(generator.scale, name="degradation"),
+        compile=False,
+        name="srgan",
     )
     return srgan, is_new
 
@@ -102,7 +112,10 @@ def make_srgan(settings: Settings, start: pathlib.Path) -> tuple[SRGAN, bool]:
 def _make(network, name, settings):
     arguments = getattr(settings, name)
     try:
-        return network(**{"dtype": settings.precision, **arguments})
+        # Keras would number the names of a process, which files then differ by.
+        return network(
+            **{"dtype": settings.precision, "name": name, **arguments}
+        )
     except TypeError as error:
         raise ValueError(
             f"`{name}` must be arguments of `{network.__name__}`: {error}. "
@@ -110,9 +123,9 @@ def _make(network, name, settings):
         ) from error
 
 
-def _with_precision(network, precision):
+def _with_precision(network, name, precision):
     twin = type(network).from_config(
-        {**network.get_config(), "dtype": precision}
+        {**network.get_config(), "dtype": precision, "name": name}
     )
     twin.set_weights(network.get_weights())
     return twin

@@ -310,6 +310,8 @@ class SRGAN(ImageModel):
     @property
     def metrics(self) -> list:
         """The losses in use, then the compiled metrics."""
+        if not self.compiled:
+            return []
         loss, *others = super().metrics
         unused = set()
         if not self.adversarial_weight:

@@ -207,8 +207,9 @@ class TrainingRun:
             return False
         self.log(f"decays from epoch {done} to {last}")
         if is_first() and not self._backup(folder).find():
-            _copy(state, folder / "backup" / state.name)
             _copy(self.directory / "history.csv", folder / "history.csv")
+            # Last, as it says that the decay has begun.
+            _copy(state, folder / "backup" / state.name)
         gather([0.0])
         srgan = self._fit(folder, last, decay_start=done)
         if is_first():

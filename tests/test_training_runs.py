@@ -69,8 +69,6 @@ class Killer:
     def run(self, command, fatal=None):
         """Returns whether a command is killed at an event."""
         self.count, self.fatal, self.dead = 0, fatal, False
-        # As in a new process, which numbers layers from the start.
-        keras.utils.clear_session()
         try:
             command()
         except KilledError:
