@@ -34,6 +34,8 @@ def export(
     generator: keras.Model,
     filepath: str | os.PathLike,
     format: str | None = None,
+    verbose: bool | None = None,
+    input_signature: list | None = None,
     *,
     dtype: str = "float32",
 ) -> None:
@@ -57,6 +59,11 @@ def export(
         format: String, one of `"tf_saved_model"`, `"onnx"`, `"litert"`,
             `"openvino"` and `"torch"`. Defaults to `None`: inferred from the
             suffix, which is none, `.onnx`, `.tflite`, `.xml` or `.pt2`.
+        verbose: Boolean. Whether Keras prints a summary. Defaults to `None`,
+            as `False`.
+        input_signature: List of one `keras.InputSpec` or `KerasTensor` of
+            shape `(batch, height, width, 3)`, where a number fixes the size.
+            Defaults to `None`: photos of any number and size.
         dtype: String, `"float32"` or `"float16"`. The dtype of the stored
             weights and of the computation between the first and the last
             convolution, independent of the generator's dtype policy. (LiteRT
@@ -94,15 +101,16 @@ def export(
             f"Received: dtype={dtype!r}"
         )
     _check_place(path, format)
+    shape = _get_shape(input_signature)
 
     options = {}
     if format == "litert" and dtype == "float16":
         options, dtype = _get_litert_options(), "float32"
     if format == "torch":
-        options = _get_torch_options()
+        options = _get_torch_options(shape)
     with _device():
         model = _take_photos(generator, dtype)
-    spec = keras.InputSpec("uint8", model.inputs[0].shape, name="photo")
+    spec = keras.InputSpec("uint8", shape, name="photo")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(
         prefix=f".{path.name}.", dir=path.parent
@@ -116,10 +124,14 @@ def export(
                 # The converters emit deprecation warnings.
                 warnings.simplefilter("ignore")
                 model.export(
-                    str(part), format, False, input_signature=[spec], **options
+                    str(part),
+                    format,
+                    bool(verbose),
+                    input_signature=[spec],
+                    **options,
                 )
             if format == "onnx":
-                _label_onnx(part, generator)
+                _label_onnx(part, generator, shape)
         except ImportError as error:
             raise ImportError(
                 f"Exporting to {format} on {keras.backend.backend()} needs a "
@@ -127,6 +139,18 @@ def export(
                 f"keras-srgan[export]` provides most of them: {error}"
             ) from error
         _put(part, path)
+
+
+def _get_shape(input_signature):
+    shapes = [tuple(spec.shape) for spec in input_signature or []]
+    if not shapes:
+        return (None, None, None, 3)
+    if len(shapes) > 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3:
+        raise ValueError(
+            "`input_signature` must be a list of one spec of shape (batch, "
+            f"height, width, 3). Received: input_signature={input_signature!r}"
+        )
+    return shapes[0]
 
 
 def _get_format(path, format):
@@ -200,14 +224,18 @@ def _get_litert_options():
     }
 
 
-def _get_torch_options():
+def _get_torch_options(shape):
     import torch
 
     names = enumerate(("batch", "height", "width"))
-    return {"dynamic_shapes": {i: torch.export.Dim(name) for i, name in names}}
+    return {
+        "dynamic_shapes": {
+            i: torch.export.Dim(name) for i, name in names if shape[i] is None
+        }
+    }
 
 
-def _label_onnx(path, generator):
+def _label_onnx(path, generator, shape):
     """Names inputs and outputs alike, whichever exporter wrote the file."""
     import onnx
 
@@ -221,9 +249,10 @@ def _label_onnx(path, generator):
     del graph.value_info[:]
     for value, prefix in (graph.input[0], ""), (graph.output[0], "large_"):
         dims = value.type.tensor_type.shape.dim
-        dims[0].dim_param = "batch"
-        dims[1].dim_param = f"{prefix}height"
-        dims[2].dim_param = f"{prefix}width"
+        names = "batch", f"{prefix}height", f"{prefix}width"
+        for dim, name, size in zip(dims, names, shape, strict=False):
+            if size is None:
+                dim.dim_param = name
     field = receptive_field(generator)
     onnx.helper.set_model_props(
         model, {"scale": str(field.scale), "halo": str(field.halo)}

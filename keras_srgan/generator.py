@@ -249,7 +249,15 @@ class Generator(keras.Model):
         set_weights(generator, weights)
         return generator
 
-    def export(self, filepath, format=None, *, dtype="float32"):
+    def export(
+        self,
+        filepath,
+        format=None,
+        verbose=None,
+        input_signature=None,
+        *,
+        dtype="float32",
+    ):
         """Exports this generator to another runtime, with uint8 in and out.
 
         See `keras_srgan.export.export` for details, and docs/export.md for
@@ -261,6 +269,10 @@ class Generator(keras.Model):
                 `"openvino"` and `"torch"`. Defaults to `None`: inferred from
                 the suffix, which is none, `.onnx`, `.tflite`, `.xml` or
                 `.pt2`.
+            verbose: Boolean. Whether Keras prints a summary. Defaults to
+                `None`, as `False`.
+            input_signature: List of one spec, to fix the size of photos; see
+                `keras_srgan.export.export`. Defaults to `None`.
             dtype: String, `"float32"` or `"float16"`. Defaults to
                 `"float32"`.
 
@@ -272,7 +284,7 @@ class Generator(keras.Model):
         Generator(num_blocks=5).export("generator.onnx", dtype="float16")
         ```
         """
-        export(self, filepath, format, dtype=dtype)
+        export(self, filepath, format, verbose, input_signature, dtype=dtype)
 
     def get_config(self):
         return {

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_srgan.data import find_photos
-from keras_srgan.data import load_image
 from keras_srgan.dataset import EpochDataset
+from keras_srgan.photo import load_image
+from keras_srgan.photo_files import find_photos
 
 Files = Sequence[str | os.PathLike]
 

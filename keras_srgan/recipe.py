@@ -8,14 +8,16 @@ from keras_srgan.augmentation import Augmentation
 from keras_srgan.data import ImageFolder
 from keras_srgan.dataset import EpochDataset
 from keras_srgan.dataset import ShortEpochs
+from keras_srgan.degradation import Degradation
 from keras_srgan.discriminator import Discriminator
 from keras_srgan.generator import Generator
+from keras_srgan.loading import load_generator
 from keras_srgan.losses import VGGContentLoss
 from keras_srgan.metrics import PSNR
 from keras_srgan.metrics import SSIM
 from keras_srgan.pairs import PairFolder
 from keras_srgan.pairs import match_pairs
-from keras_srgan.preset import presets
+from keras_srgan.photo_files import find_photos
 from keras_srgan.schedules import WarmupStableDecay
 from keras_srgan.settings import Settings
 from keras_srgan.srgan import SRGAN
@@ -35,27 +37,17 @@ def load_start(start: str | None) -> keras.Model | None:
         `None` without a start.
 
     Raises:
-        ValueError: if there is no such model.
+        ValueError: if there is no such preset or it is another model.
+        OSError: if the file is missing or damaged.
     """
     if not start:
         return None
-    if start in presets() or os.path.isdir(start):
-        return Generator.from_preset(start)
-    try:
+    generator = load_generator(start)
+    if os.path.isfile(start):
         model = keras.saving.load_model(start)
-    except Exception as error:  # Keras raises nearly anything
-        raise ValueError(
-            f"`start` must be one of {', '.join(presets())} or the path of a "
-            f".keras file: {error} Received: start={start!r}"
-        ) from error
-    if isinstance(model, SRGAN):
-        return model if model.adversarial_weight else model.generator
-    if not isinstance(getattr(model, "scale", None), int):
-        raise ValueError(
-            "`start` must be the file of an `SRGAN` or a generator. "
-            f"Received: start={start!r}, a {type(model).__name__}"
-        )
-    return model
+        if isinstance(model, SRGAN) and model.adversarial_weight:
+            return model
+    return generator
 
 
 def load_networks(path: pathlib.Path) -> tuple:
@@ -89,21 +81,30 @@ def make_srgan(settings: Settings, start: pathlib.Path) -> tuple[SRGAN, bool]:
     if generator is None:
         generator = _make(Generator, "generator", settings)
     else:
-        generator = _with_precision(generator, settings.precision)
+        generator = _with_precision(generator, "generator", settings.precision)
     if discriminator is None or settings.discriminator:
         discriminator = _make(Discriminator, "discriminator", settings)
     else:
-        discriminator = _with_precision(discriminator, settings.precision)
+        discriminator = _with_precision(
+            discriminator, "discriminator", settings.precision
+        )
         is_new = False
     try:
-        augmentation = Augmentation(**settings.augmentation)
+        augmentation = Augmentation(
+            **settings.augmentation, name="augmentation"
+        )
     except TypeError as error:
         raise ValueError(
             "`augmentation` must be arguments of `Augmentation`: "
             f"{error}. Received: augmentation={settings.augmentation!r}"
         ) from error
     srgan = SRGAN(
-        generator, discriminator, augmentation=augmentation, compile=False
+        generator,
+        discriminator,
+        augmentation,
+        Degradation(generator.scale, name="degradation"),
+        compile=False,
+        name="srgan",
     )
     return srgan, is_new
 
@@ -111,7 +112,10 @@ def make_srgan(settings: Settings, start: pathlib.Path) -> tuple[SRGAN, bool]:
 def _make(network, name, settings):
     arguments = getattr(settings, name)
     try:
-        return network(**{"dtype": settings.precision, **arguments})
+        # Keras would number the names of a process, which files then differ by.
+        return network(
+            **{"dtype": settings.precision, "name": name, **arguments}
+        )
     except TypeError as error:
         raise ValueError(
             f"`{name}` must be arguments of `{network.__name__}`: {error}. "
@@ -119,9 +123,9 @@ def _make(network, name, settings):
         ) from error
 
 
-def _with_precision(network, precision):
+def _with_precision(network, name, precision):
     twin = type(network).from_config(
-        {**network.get_config(), "dtype": precision}
+        {**network.get_config(), "dtype": precision, "name": name}
     )
     twin.set_weights(network.get_weights())
     return twin
@@ -199,7 +203,7 @@ def find_files(settings: Settings, scale: int) -> tuple[list, list]:
     """Returns the files of LR images, if there are any, and of HR photos."""
     if settings.pairs:
         return match_pairs(*settings.pairs, scale)
-    return [], ImageFolder(settings.photos, workers=0).files
+    return [], find_photos(settings.photos)
 
 
 def make_datasets(
@@ -226,27 +230,33 @@ def make_datasets(
             "`held_out` must leave photos to train on. "
             f"Received: held_out={count} of {len(hr)} photos"
         )
+    # A pass over a few photos has whole batches too.
+    crops = math.ceil(4 * settings.batch_size / (len(hr) - count))
     training = {
         "crop_size": settings.crop_size,
         "batch_size": settings.batch_size,
         "seed": settings.seed,
         "cache_bytes": settings.cache_bytes,
     }
-    if settings.crop == "random" or lr:
-        # A pass over a few photos has whole batches too.
-        crops = math.ceil(4 * settings.batch_size / (len(hr) - count))
-        training["crops_per_photo"] = crops
     held_out = {
         "crop_size": settings.test_size,
         "batch_size": count,
         "shuffle": False,
     }
     if lr:
-        train = PairFolder(lr[:-count], hr[:-count], scale, **training)
+        train = PairFolder(
+            lr[:-count], hr[:-count], scale, crops_per_photo=crops, **training
+        )
         test = PairFolder(lr[-count:], hr[-count:], scale, **held_out)
     else:
-        train = ImageFolder(hr[:-count], crop=settings.crop, **training)
-        test = ImageFolder(hr[-count:], **held_out)
+        shrink = {"max_megapixels": settings.max_megapixels}
+        if settings.crop == "random":
+            training["crops_per_photo"] = crops
+            training["sampling"] = settings.sampling
+        train = ImageFolder(
+            hr[:-count], crop=settings.crop, **training, **shrink
+        )
+        test = ImageFolder(hr[-count:], **held_out, **shrink)
     return ShortEpochs(train, settings.steps_per_epoch), test
 
 

@@ -7,8 +7,6 @@ import platform
 import tomllib
 import typing
 
-import keras
-
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CONTENT_LOSSES = ("mae", "mse", "vgg")
 
@@ -67,6 +65,10 @@ class Settings:
     )
     held_out: int = _setting(5, "last photos, for validation")
     test_size: int = _setting(192, "pixels per side of a held-out crop")
+    sampling: str = _setting(
+        "pixels", "pixels or photos: what random crops are in proportion to"
+    )
+    max_megapixels: float = _setting(3.0, "halve larger photos until below")
     crop: str = _setting("random", "random or center")
     crop_size: int = _setting(96, "pixels per side of an HR crop")
     batch_size: int = _setting(16, "crops per step")
@@ -285,6 +287,9 @@ def _toml(value):
 
 
 def _versions():
+    # Here, so that the command line can list the settings without Keras.
+    import keras
+
     backend = keras.backend.backend()
     versions = {"python": platform.python_version(), "backend": backend}
     for package in ("keras-srgan", "keras", backend, "numpy", "pillow"):

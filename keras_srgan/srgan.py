@@ -164,9 +164,9 @@ class SRGAN(ImageModel):
     def call(self, inputs, training=None):
         return self.generator(inputs, training=training)
 
-    def export(self, filepath, format=None, *, dtype="float32"):
-        """Write the generator for another runtime: see `Generator.export`."""
-        export(self, filepath, format, dtype=dtype)
+    def export(self, *args, **kwargs):
+        """Exports the generator to another runtime: see `Generator.export`."""
+        export(self, *args, **kwargs)
 
     def compile(
         self,
@@ -310,6 +310,8 @@ class SRGAN(ImageModel):
     @property
     def metrics(self) -> list:
         """The losses in use, then the compiled metrics."""
+        if not self.compiled:
+            return []
         loss, *others = super().metrics
         unused = set()
         if not self.adversarial_weight:

@@ -12,6 +12,7 @@ from keras_srgan.distribution import is_first
 from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows
 from keras_srgan.evaluation import save_tables
+from keras_srgan.files import remove_leftovers
 from keras_srgan.files import replacing
 from keras_srgan.preset import save_preset
 from keras_srgan.settings import Settings
@@ -95,6 +96,8 @@ class TrainingRun:
                 settings than those given.
         """
         directory = pathlib.Path(directory)
+        if is_first():
+            remove_leftovers(directory)
         if not is_run(directory):
             raise ValueError(
                 f"`directory` must hold a training run ({SETTINGS}). "
@@ -159,7 +162,11 @@ class TrainingRun:
             f"{'resumes after epoch ' + str(done) if done else 'starts'}: "
             f"{self.settings.steps_per_epoch} steps per epoch"
         )
-        self._fit(self.directory, epochs, time_limit=limit)
+        try:
+            self._fit(self.directory, epochs, time_limit=limit)
+        except KeyboardInterrupt:
+            self.log(f"interrupted after epoch {self.epochs_done}: --resume")
+            raise
         self._write_amount({**amount, "finished": True})
         self.log(f"{self.epochs_done} epochs are done")
         return True
@@ -200,8 +207,9 @@ class TrainingRun:
             return False
         self.log(f"decays from epoch {done} to {last}")
         if is_first() and not self._backup(folder).find():
-            _copy(state, folder / "backup" / state.name)
             _copy(self.directory / "history.csv", folder / "history.csv")
+            # Last, as it says that the decay has begun.
+            _copy(state, folder / "backup" / state.name)
         gather([0.0])
         srgan = self._fit(folder, last, decay_start=done)
         if is_first():
@@ -242,7 +250,7 @@ class TrainingRun:
                 path.name
                 for path in self.directory.iterdir()
                 if path.name not in ("start.keras", "log.txt")
-                and not path.name.startswith((".", "partial-"))
+                and not path.name.startswith(".")
             ]
             if taken:
                 raise ValueError(

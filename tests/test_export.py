@@ -369,3 +369,24 @@ def test_command_with_a_wrong_suffix(generator, tmp_path, capsys):
     model = str(tmp_path / "model.keras")
     assert main(["export", model, "-o", str(tmp_path / "model.pb")]) == 2
     assert "keras-srgan export: error: `filepath`" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="the quickest to export"
+)
+def test_export_takes_what_keras_takes(tmp_path, capsys):
+    torch = pytest.importorskip("torch")
+    spec = keras.InputSpec("uint8", (1, 6, None, 3))
+    path = tmp_path / "generator.pt2"
+    Generator(num_blocks=1, filters=4).export(
+        path, format="torch", verbose=False, input_signature=[spec]
+    )
+    module = torch.export.load(path).module()
+    photo = torch.zeros((1, 6, 9, 3), dtype=torch.uint8)
+    assert module(photo).shape == (1, 24, 36, 3)
+    with pytest.raises(Exception, match="6"):
+        module(torch.zeros((1, 7, 9, 3), dtype=torch.uint8))
+    with pytest.raises(ValueError, match="`input_signature` must be"):
+        Generator(num_blocks=1, filters=4).export(
+            path, input_signature=[keras.InputSpec(shape=(1, 6, 6))]
+        )

@@ -405,7 +405,7 @@ def test_fit_takes_what_keras_takes(make_srgan, photos):
     assert history.epoch == [0, 1]
     assert history.params["steps"] == 1
     assert "val_loss" in history.history
-    assert len(make_srgan().evaluate(photos, None, 4, 0)) == 6
+    assert len(make_srgan().evaluate(photos, None, 4, 0)) == 5
 
 
 def test_networks_without_weights_are_refused():

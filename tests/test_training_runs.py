@@ -69,8 +69,6 @@ class Killer:
     def run(self, command, fatal=None):
         """Returns whether a command is killed at an event."""
         self.count, self.fatal, self.dead = 0, fatal, False
-        # As in a new process, which numbers layers from the start.
-        keras.utils.clear_session()
         try:
             command()
         except KilledError:
@@ -133,7 +131,7 @@ def read(directory):
     contents = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
-        temporary = path.name.startswith((".", "partial-"))
+        temporary = any(part.startswith(".") for part in path.parts)
         if not path.is_file() or path.name == "log.txt" or temporary:
             continue
         contents[name] = path.read_bytes()

@@ -10,6 +10,7 @@ import numpy as np
 from keras_srgan.collectives import gather
 from keras_srgan.distribution import is_first
 from keras_srgan.files import make_writable
+from keras_srgan.files import remove_leftovers
 from keras_srgan.files import replacing
 
 
@@ -90,6 +91,7 @@ class RunBackup(keras.callbacks.Callback):
         """Removes the backup, and its folder if it is empty."""
         if not is_first() or not self.directory.is_dir():
             return
+        remove_leftovers(self.directory)
         # The newest goes last, or a kill would leave an older one to resume.
         for _, path in sorted(self._backups()):
             path.unlink()

@@ -8,14 +8,11 @@ options below. See docs/training.md.
 
 import argparse
 import dataclasses
-import sys
 import typing
 
-from keras_srgan.distribution import distribute
+from keras_srgan.commands.common import CommandError
 from keras_srgan.settings import Settings
 from keras_srgan.settings import read_settings
-from keras_srgan.training import TrainingRun
-from keras_srgan.training import is_run
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,31 +61,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
-    try:
-        distribute()
-        return _train(options)
-    except (FloatingPointError, ImportError, OSError, ValueError) as error:
-        print(f"keras-srgan train: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("Interrupted; --resume continues the run.", file=sys.stderr)
-        return 130
+    from keras_srgan.distribution import distribute
+    from keras_srgan.training import TrainingRun
+    from keras_srgan.training import is_run
 
-
-def _train(options):
     directory, given = options.out, _read_given(options)
     if directory is None and (options.resume or options.finish):
         directory = given.pop("photos", None)
     if directory is None:
-        raise ValueError("-o RUN must name the folder of the run")
+        raise CommandError("-o RUN must name the folder of the run.")
+    distribute()
     if options.finish:
         TrainingRun.open(directory, given).finish(options.decay)
         return 0
     if is_run(directory):
         if not options.resume:
-            raise ValueError(
+            raise CommandError(
                 f"{directory} holds a training run. Continue it with "
-                "--resume, finish it with --finish, or choose another -o"
+                "--resume, finish it with --finish, or choose another -o."
             )
         training = TrainingRun.open(directory, given)
     else:

@@ -18,7 +18,6 @@ import warnings
 from pathlib import Path
 
 from keras_srgan.commands.common import PRECISIONS
-from keras_srgan.commands.common import CommandError
 from keras_srgan.commands.common import load_upscaler
 from keras_srgan.commands.common import print_line
 from keras_srgan.commands.common import printable
@@ -135,16 +134,11 @@ def run(options: argparse.Namespace) -> int:
                 options.overwrite,
             )
             return _upscale_all(upscaler, work, options, check)
-    except CommandError as error:
-        print_line(f"keras-srgan upscale: error: {error}", sys.stderr)
-        return 2
     except KeyboardInterrupt:
-        print_line(
+        raise KeyboardInterrupt(
             "Interrupted; no file is half-written. To resume, repeat the "
-            f"command{' without --overwrite' if options.overwrite else ''}.",
-            sys.stderr,
-        )
-        return 130
+            f"command{' without --overwrite' if options.overwrite else ''}."
+        ) from None
 
 
 @contextlib.contextmanager
