@@ -1,12 +1,12 @@
 import contextlib
 import os
-import tempfile
 import warnings
 from pathlib import Path
 
 import keras
 from keras import ops
 
+from keras_srgan.files import replacing
 from keras_srgan.generator import Generator
 from keras_srgan.receptive_field import receptive_field
 
@@ -101,16 +101,13 @@ def export(
         model = _take_photos(generator, dtype)
     spec = keras.InputSpec("uint8", model.inputs[0].shape, name="photo")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{path.name}.", dir=path.parent
-    ) as folder:
-        part = Path(folder, path.name)
+    with replacing(path) as part:
         try:
             if format == "onnx":
                 import onnx  # noqa: F401
 
             with warnings.catch_warnings(), _device():
-                # Converters warn of their own old age.
+                # Converters emit deprecation warnings.
                 warnings.simplefilter("ignore")
                 model.export(
                     str(part), format, False, input_signature=[spec], **options
@@ -123,7 +120,6 @@ def export(
                 f"export to {format}; `pip install keras-srgan[export]` has "
                 f"most: {error}"
             ) from error
-        _put(part, path)
 
 
 def _get_format(path, format):
@@ -227,13 +223,3 @@ def _label_onnx(path, generator):
     )
     onnx.checker.check_model(model)
     onnx.save(model, path)
-
-
-def _put(part, path):
-    # The weights first: a file whose weights are missing is no use.
-    files = sorted(part.parent.iterdir(), key=lambda file: file == part)
-    if path.is_dir():
-        # What is in the way goes when the temporary folder does.
-        os.replace(path, part.with_name(f"{path.name}.old"))
-    for file in files:
-        os.replace(file, path.with_name(file.name))
