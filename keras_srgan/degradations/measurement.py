@@ -181,24 +181,22 @@ def _noise_before_compression(plane, table):
     zeros = np.mean(coefficients[flattest] == 0, axis=0)
 
     # A coefficient is zero where noise is below half a step of quantization.
-    # Texture only adds to it, less so at high frequencies; where nearly all
-    # are zero, there is only an upper bound.
-    bounded = zeros > 0.985
+    # Where nearly all are zero, that is only an upper bound.
     share = np.clip(zeros, 0.03, 0.985)
     inverse = np.vectorize(NormalDist().inv_cdf)
     estimates = table / 2 / inverse((1 + share) / 2)
     bands = []
     for frequency in range(3, 11):
         usable = (FREQUENCY == frequency) & (zeros > 0.03)
-        if usable.any():
-            bound = np.median(bounded[usable]) == 1
-            bands.append((float(np.median(estimates[usable])), bound))
-    if not bands:
-        return None
-    noise, bound = min(bands)
-    if bound:
+        if usable.any() and np.median(zeros[usable]) <= 0.985:
+            bands.append(float(np.median(estimates[usable])))
+    if not bands and np.median(zeros) > 0.985:
         return 0.0
-    return None if bands[0][0] > 3 * noise else noise
+    # Noise is equally strong in all bands. Texture adds to it, the more the
+    # lower the frequency.
+    if len(bands) < 3 or bands[0] > 2 * min(bands):
+        return None
+    return min(bands)
 
 
 def _spectrum(plane):
@@ -232,7 +230,7 @@ def _blur(plane, noise, table):
             floor[i] += np.exp(2 * np.mean(np.log(table[near]))) / 12
     above = power > 3 * floor
     count = len(above) if above.all() else int(np.argmin(above))
-    if count < 2:
+    if count < 3:
         return None
     frequency = frequency[:count]
     columns = [
@@ -264,7 +262,7 @@ def _enlarging(plane, blur, table):
             frequency = np.fft.rfftfreq(len(line))
             # Blocks of a JPEG have peaks of their own.
             eighths = np.abs(frequency * 8 - np.round(frequency * 8)) < 0.1
-            usable = (frequency > 0.15) & ~(eighths & (table is not None))
+            usable = (frequency > 0.22) & ~(eighths & (table is not None))
             best = int(np.argmax(np.where(usable, strength, 0)))
             if strength[best] > 10 * np.median(strength[usable]):
                 peaks.append(frequency[best])

@@ -60,8 +60,8 @@ class PhotoReport:
         files = self.measurements
         settings = {
             "strength": 0.0,
-            "noise": self._range("noise", MIN_NOISE, 75),
-            "blur": self._range("blur", MIN_BLUR, 90),
+            "noise": self._range("noise", MIN_NOISE),
+            "blur": self._range("blur", MIN_BLUR),
             "jpeg": self._share("quality"),
         }
         qualities = [m.quality for m in files if m.quality]
@@ -82,11 +82,13 @@ class PhotoReport:
         values = [getattr(m, name) is not None for m in self.measurements]
         return float(np.mean(values))
 
-    def _range(self, name, least, percentile):
+    def _range(self, name, least):
         values = self._measured(name)
         if not values:
             return 0.0
-        low, high = np.percentile(values, (10, percentile))
+        # Texture is sometimes taken for noise, and soft motifs for blur: the
+        # largest values say the least.
+        low, high = np.percentile(values, (10, 75)).tolist()
         if high < least:
             return 0.0
         return (0.0 if low < least else round(low, 2)), round(high, 2)
