@@ -24,6 +24,8 @@ FREQUENCY = np.add.outer(np.arange(8), np.arange(8))
 HIGH = np.minimum.outer(np.arange(8), np.arange(8)) >= 4
 # Natural photos have a spectrum of this power of 1 / frequency, on average.
 SLOPE = 2.5
+# Interpolation by a factor blurs by about this many pixels times the factor.
+BLUR_OF_ENLARGING = 0.33
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def measure_photo(path: str | os.PathLike) -> PhotoMeasurement:
     blur = _blur(luma, luma_noise or 0, table)
     enlarged = _enlarging(luma, blur, table)
     if blur and enlarged > 1:
-        blur = max(0, blur**2 - (0.4 * enlarged) ** 2) ** 0.5
+        blur = max(0, blur**2 - (BLUR_OF_ENLARGING * enlarged) ** 2) ** 0.5
     return PhotoMeasurement(
         Path(path), quality, exact, subsampling, noise, blur, enlarged
     )
@@ -272,6 +274,6 @@ def _enlarging(plane, blur, table):
         return 1.0
     peak = float(np.median(agreeing))
     # A factor below 2 has its peak mirrored at half the sampling frequency.
-    # Interpolation by a factor blurs by about 0.4 times that.
     factors = 1 / peak, 1 / (1 - peak)
-    return min(factors, key=lambda factor: abs(0.4 * factor - (blur or 0)))
+    expected = (blur or 0) / BLUR_OF_ENLARGING
+    return min(factors, key=lambda factor: abs(factor - expected))
