@@ -459,3 +459,14 @@ def test_given_parameters_have_equal_results_on_all_backends(photo, tmp_path):
 def test_bad_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("name", ["blur", "noise"])
+def test_devices_that_share_a_batch_draw_its_parts(photo, monkeypatch, name):
+    batch = np.stack([photo[:16, :16]] * 8)
+    whole = as_numpy(LAYERS[name](seed=1)(batch))
+    parts = []
+    for index in range(2):
+        monkeypatch.setattr("keras_srgan.draws.share", lambda i=index: (i, 2))
+        parts.append(as_numpy(LAYERS[name](seed=1)(batch[:4])))
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-3)
