@@ -234,6 +234,8 @@ def test_probability_is_the_share_of_degraded_images(photo, name):
     changed = np.abs(as_numpy(layer(same)) - same).max(axis=(1, 2, 3)) > 1e-3
     assert 0.15 < changed.mean() < 0.45
     parameters = layer.draw(same[:2])
+    if name == "resize":
+        parameters["choice"] = np.array([1, 1])
     parameters["applied"] = np.array([False, True])
     one = as_numpy(layer(same[:2], parameters=parameters))
     np.testing.assert_allclose(one[0], same[0], atol=1e-4)
@@ -457,3 +459,14 @@ def test_given_parameters_have_equal_results_on_all_backends(photo, tmp_path):
 def test_bad_arguments_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize("name", ["blur", "noise"])
+def test_devices_that_share_a_batch_draw_its_parts(photo, monkeypatch, name):
+    batch = np.stack([photo[:16, :16]] * 8)
+    whole = as_numpy(LAYERS[name](seed=1)(batch))
+    parts = []
+    for index in range(2):
+        monkeypatch.setattr("keras_srgan.draws.share", lambda i=index: (i, 2))
+        parts.append(as_numpy(LAYERS[name](seed=1)(batch[:4])))
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-3)

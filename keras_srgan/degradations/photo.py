@@ -12,6 +12,7 @@ from keras_srgan.degradations.jpeg import SUBSAMPLING
 from keras_srgan.degradations.jpeg import JPEGCompression
 from keras_srgan.degradations.jpeg import check_subsampling
 from keras_srgan.degradations.noise import SensorNoise
+from keras_srgan.degradations.report import PhotoReport
 from keras_srgan.degradations.resize import RandomResize
 from keras_srgan.degradations.sinc import SincFilter
 
@@ -128,6 +129,40 @@ class PhotoDegradation(DegradationChain):
             "seed": seed,
         }
         super().__init__(_make_chain(**self._config), **kwargs)
+
+    @classmethod
+    def from_photos(cls, folder, scale=4, verbose=1, **kwargs):
+        """Returns a layer that degrades as the photos of a folder are.
+
+        Args:
+            folder: Path of a folder with photos like those to be upscaled.
+                Up to 200 of them are measured; see `measure_photo`.
+            scale: Integer, at least 2. The downscaling factor per side.
+                Defaults to `4`.
+            verbose: 0 or 1. Whether to print what was found. Defaults to `1`.
+            **kwargs: Those of `PhotoDegradation`, instead of what was found.
+
+        Returns:
+            A `PhotoDegradation`. Its attribute `report` is the `PhotoReport`.
+
+        Raises:
+            ValueError: if there is no such folder or none of its files can be
+                measured.
+
+        Example:
+
+        ```python
+        from keras_srgan.degradations import PhotoDegradation
+
+        degradation = PhotoDegradation.from_photos("photos")
+        ```
+        """
+        report = PhotoReport.of_folder(folder)
+        if verbose:
+            print(report)
+        layer = cls(scale, **{**report.settings(), **kwargs})
+        layer.report = report
+        return layer
 
     def get_config(self):
         config = super().get_config()
