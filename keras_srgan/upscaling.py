@@ -193,6 +193,8 @@ _networks = weakref.WeakKeyDictionary()
 
 def _get_network(model):
     generator = getattr(model, "generator", model)
+    if hasattr(generator, "to_generator"):  # a task of keras-hub
+        generator = generator.to_generator()
     shapes = [
         tuple(tensor.shape)
         for name in ("inputs", "outputs")
