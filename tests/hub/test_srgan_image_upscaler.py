@@ -49,7 +49,12 @@ def make_generator(arguments, dtype="float32"):
     generator = Generator(**arguments, dtype=dtype)
     rng = np.random.default_rng(1)
     generator.set_weights(
-        [rng.uniform(-0.2, 0.4, w.shape) ** 2 for w in generator.weights]
+        [
+            rng.uniform(0.5, 2, weight.shape)
+            if "variance" in weight.path
+            else rng.normal(0, 0.1, weight.shape)
+            for weight in generator.weights
+        ]
     )
     return generator
 
@@ -65,9 +70,18 @@ def make_task(upsampling="pixel_shuffle"):
     }
 
 
+# Warnings of Keras about every task of keras-hub: its `fit` shuffles by itself,
+# and a task that is loaded is not compiled as before.
+ignore_warnings = pytest.mark.filterwarnings(
+    "ignore:.shuffle=True. was passed:UserWarning",
+    "ignore:.compile... was not called:UserWarning",
+)
+
+
 # === keras-hub's tests ===
 
 
+@ignore_warnings
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize(
     "upsampling", ["pixel_shuffle", "pixel_shuffle_direct"]
@@ -82,6 +96,7 @@ def test_task_basics(case, levels, upsampling):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@ignore_warnings
 def test_saved_model(case, levels):
     case.run_model_saving_test(
         SRGANImageUpscaler, make_task(), levels(2, 9, 7, 3) / 127.5 - 1
@@ -234,6 +249,7 @@ def test_our_functions_take_a_task(function, levels, tmp_path):
 # === Training ===
 
 
+@ignore_warnings
 def test_fit_learns(photos):
     keras.utils.set_random_seed(0)
     y = photos.astype("float32")
