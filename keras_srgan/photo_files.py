@@ -34,6 +34,7 @@ FORMATS = (
 # These files have no signature, so only the suffix identifies them.
 FORMATS_BY_SUFFIX = ("TGA",)
 HEIC_SUFFIXES = {".heic", ".heif", ".heics", ".heifs", ".hif"}
+HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
 HEIC_HINT = "to read HEIC files: pip install pillow-heif"
 
 
@@ -119,6 +120,15 @@ def photo_formats(path: pathlib.Path) -> list[str]:
         for format in (*FORMATS, *FORMATS_BY_SUFFIX)
         if format in Image.OPEN and (format in FORMATS or format == by_suffix)
     ]
+
+
+def is_heic(head: bytes) -> bool:
+    """Returns whether a file is a HEIC photo.
+
+    Args:
+        head: The first 12 bytes of the file.
+    """
+    return head[4:8] == b"ftyp" and head[8:] in HEIC_BRANDS
 
 
 @functools.cache
