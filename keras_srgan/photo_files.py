@@ -11,7 +11,7 @@ from PIL import Image
 # Formats of photos that Pillow decodes by itself. Vector graphics, icons and
 # stubs for scientific data are not among them: EPS alone would start another
 # program.
-FORMATS = (
+PHOTO_FORMATS = (
     "JPEG",
     "MPO",
     "PNG",
@@ -101,7 +101,7 @@ def photo_suffixes() -> set[str]:
     return {
         suffix
         for suffix, format in Image.registered_extensions().items()
-        if format in FORMATS + FORMATS_BY_SUFFIX
+        if format in PHOTO_FORMATS + FORMATS_BY_SUFFIX
     }
 
 
@@ -117,8 +117,9 @@ def photo_formats(path: pathlib.Path) -> list[str]:
     by_suffix = Image.registered_extensions().get(path.suffix.lower())
     return [
         format
-        for format in (*FORMATS, *FORMATS_BY_SUFFIX)
-        if format in Image.OPEN and (format in FORMATS or format == by_suffix)
+        for format in (*PHOTO_FORMATS, *FORMATS_BY_SUFFIX)
+        if format in Image.OPEN
+        and (format in PHOTO_FORMATS or format == by_suffix)
     ]
 
 

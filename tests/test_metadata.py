@@ -296,6 +296,14 @@ def test_metadata_of_an_upright_photo_are_kept_as_they_are(tmp_path):
     assert metadata.clean(again, "RGB", turned=False) == (image.info, [])
 
 
+def test_other_information_of_pillow_is_no_text(tmp_path):
+    photo().save(tmp_path / "photo.tif")
+    with Image.open(tmp_path / "photo.tif") as image:
+        converted = image.convert("RGB")
+    assert isinstance(converted.info["compression"], str)
+    assert "compression" not in upright(converted).info
+
+
 # === Pixels ===
 
 
