@@ -499,6 +499,14 @@ def test_photos_of_one_name_from_two_folders(upscale):
     assert files("out") == ["q.png"]
 
 
+def test_a_photo_and_its_folder(upscale):
+    Path("photos").mkdir()
+    photo().save("photos/a.png")
+    status, out, _ = upscale("photos", "photos/a.png", "photos/a.png")
+    assert status == 0 and "2 enlarged" in out
+    assert files() == ["photos-x4/a.png", "photos/a-x4.png", "photos/a.png"]
+
+
 @pytest.mark.parametrize("length", [245, 251, 252, 255])
 def test_long_names(upscale, length):
     """upscayl #118, #132: names that leave no room for an ending."""
