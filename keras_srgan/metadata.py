@@ -199,6 +199,8 @@ def _clean_texts(image):
     for key, value in found.items():
         if key in ("XML:com.adobe.xmp", "Raw profile type exif"):
             continue  # read as XMP and EXIF
+        if key in RESERVED and image.format is None:
+            continue  # no text
         if (
             key in RESERVED
             or key.startswith("Raw profile type")

@@ -13,7 +13,7 @@ from keras_srgan import metadata
 from keras_srgan import photo_modes
 from keras_srgan.files import replacing
 from keras_srgan.photo_files import HEIC_HINT
-from keras_srgan.photo_files import HEIC_SUFFIXES
+from keras_srgan.photo_files import is_heic
 from keras_srgan.photo_files import photo_formats
 
 # Photos of 200 megapixels come from phones, and larger ones from this package.
@@ -265,10 +265,11 @@ def _reading(path):
         try:
             yield file
         except UnidentifiedImageError as error:
-            hint = path.suffix.lower() in HEIC_SUFFIXES
+            file.seek(0)
+            heic = is_heic(file.read(12))
             raise OSError(
                 f"Cannot read photo {path}: cannot identify its format"
-                + f" ({HEIC_HINT})" * hint
+                + f" ({HEIC_HINT})" * heic
             ) from error
         # On a damaged file Pillow raises nearly anything, from SyntaxError
         # to struct.error, and seldom names the file.

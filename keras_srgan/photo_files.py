@@ -11,7 +11,7 @@ from PIL import Image
 # Formats of photos that Pillow decodes by itself. Vector graphics, icons and
 # stubs for scientific data are not among them: EPS alone would start another
 # program.
-FORMATS = (
+PHOTO_FORMATS = (
     "JPEG",
     "MPO",
     "PNG",
@@ -34,6 +34,7 @@ FORMATS = (
 # These files have no signature, so only the suffix identifies them.
 FORMATS_BY_SUFFIX = ("TGA",)
 HEIC_SUFFIXES = {".heic", ".heif", ".heics", ".heifs", ".hif"}
+HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}
 HEIC_HINT = "to read HEIC files: pip install pillow-heif"
 
 
@@ -100,7 +101,7 @@ def photo_suffixes() -> set[str]:
     return {
         suffix
         for suffix, format in Image.registered_extensions().items()
-        if format in FORMATS + FORMATS_BY_SUFFIX
+        if format in PHOTO_FORMATS + FORMATS_BY_SUFFIX
     }
 
 
@@ -116,9 +117,19 @@ def photo_formats(path: pathlib.Path) -> list[str]:
     by_suffix = Image.registered_extensions().get(path.suffix.lower())
     return [
         format
-        for format in (*FORMATS, *FORMATS_BY_SUFFIX)
-        if format in Image.OPEN and (format in FORMATS or format == by_suffix)
+        for format in (*PHOTO_FORMATS, *FORMATS_BY_SUFFIX)
+        if format in Image.OPEN
+        and (format in PHOTO_FORMATS or format == by_suffix)
     ]
+
+
+def is_heic(head: bytes) -> bool:
+    """Returns whether a file is a HEIC photo.
+
+    Args:
+        head: The first 12 bytes of the file.
+    """
+    return head[4:8] == b"ftyp" and head[8:] in HEIC_BRANDS
 
 
 @functools.cache

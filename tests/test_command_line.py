@@ -21,6 +21,7 @@ from keras_srgan import Discriminator
 from keras_srgan import Generator
 from keras_srgan import Upscaler
 from keras_srgan.cli import main
+from keras_srgan.photo import MAX_MEGAPIXELS
 from keras_srgan.photo import open_photo
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """Model files. `nearest` repeats pixels, so that results are known."""
+    """Model files. The results of `nearest` are known: it repeats pixels."""
     folder = tmp_path_factory.mktemp("models")
     inputs = keras.Input((None, None, 3))
     nearest = keras.Model(inputs, layers.UpSampling2D(4)(inputs))
@@ -67,7 +68,7 @@ def photo(mode="RGB", **kwargs):
 
 
 def files(folder="."):
-    """Every file there is, hidden ones too."""
+    """All files, including hidden ones."""
     return sorted(
         path.relative_to(folder).as_posix()
         for path in Path(folder).rglob("*")
@@ -75,7 +76,7 @@ def files(folder="."):
     )
 
 
-# === Twelve kinds of photos, and more ===
+# === Kinds of photos ===
 
 
 def transparent(mode):
@@ -145,7 +146,7 @@ def test_real_photo(upscale, name):
         small = small.convert(mode)
     expected = np.asarray(small).astype(int).repeat(4, 0).repeat(4, 1)
     pixels = np.asarray(large).astype(int)
-    if mode.endswith("A"):  # colours count where they are seen
+    if mode.endswith("A"):  # only the colors of visible pixels count
         seen = expected[..., -1] == 255
         expected, pixels = expected[seen], pixels[seen]
         expected, pixels = expected[..., :-1], pixels[..., :-1]
@@ -165,7 +166,7 @@ def test_animation_gives_its_first_picture_and_a_warning(upscale):
     assert open_photo("film-x4.png").size == (28, 20)
 
 
-# === Twelve kinds of trouble, and more ===
+# === Bad input ===
 
 
 def png(width, height, pixels=b""):
@@ -204,7 +205,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_photo_is_named_and_passed_over(upscale, name):
+def test_bad_photo_is_named_and_skipped(upscale, name):
     content, reason = BAD[name]
     Path("photos").mkdir()
     Path("photos", name).write_bytes(content)
@@ -218,7 +219,7 @@ def test_bad_photo_is_named_and_passed_over(upscale, name):
     assert files("photos-x4") == ["before.png", "without.png"]
 
 
-def test_missing_photo_is_named_and_passed_over(upscale):
+def test_missing_photo_is_named_and_skipped(upscale):
     photo().save("there.png")
     status, _, err = upscale("missing.png", "there.png")
     assert status == 1
@@ -304,7 +305,7 @@ def test_full_disk(upscale):
 def test_ctrl_c_leaves_whole_files_and_can_be_repeated(upscale, models):
     Path("photos").mkdir()
     photo().save("photos/1.png")
-    # In tiles of one pixel this one takes long.
+    # With tiles of one pixel, this one takes long.
     photo(width=300, height=300).save("photos/2.png")
     command = [sys.executable, "-m", "keras_srgan.cli", "upscale"]
     command += [str(Path("photos").resolve()), "--tile-size", "1"]
@@ -350,7 +351,7 @@ def test_tree_is_kept(upscale):
     assert [line.split()[0] for line in out.splitlines()[:-1]] == [
         f"photos/{name}" for name in ["2.jpg", "10.jpg", "a/3.png", "a/b/4.tif"]
     ]
-    # Results within the folder do not become photos of the next run.
+    # Results in the folder are not photos of the next run.
     for made in 4, 0:
         status, out, _ = upscale("others", "-o", "others/large")
         assert status == 0 and out.count(" -> ") == made
@@ -397,7 +398,7 @@ def test_quality(upscale):
     assert sizes[0] < 0.7 * sizes[1]
 
 
-def test_finished_photos_are_skipped_unless_told_to_overwrite(upscale):
+def test_finished_photos_are_skipped_without_overwrite(upscale):
     photo().save("photo.png")
     upscale("photo.png")
     Path("photo-x4.png").write_bytes(b"finished")
@@ -423,7 +424,7 @@ def test_finished_photos_are_skipped_unless_told_to_overwrite(upscale):
         (["a.png", "--device", "abacus"], "--device abacus"),
     ],
 )
-def test_commands_that_are_wrong_as_a_whole(upscale, arguments, reason):
+def test_wrong_commands(upscale, arguments, reason):
     for name in "folder", "empty":
         Path(name).mkdir()
     for name in "a.png", "b.png", "a.tif", "folder/a.png":
@@ -452,7 +453,7 @@ def test_commands_that_are_wrong_as_a_whole(upscale, arguments, reason):
         ["--precision", "int8"],
     ],
 )
-def test_options_that_are_wrong(upscale, options, capsys):
+def test_wrong_options(upscale, options, capsys):
     photo().save("photo.png")
     with pytest.raises(SystemExit) as stop:
         upscale("photo.png", *options)
@@ -507,6 +508,14 @@ def test_photos_of_one_name_from_two_folders(upscale):
     assert "a/p.png and b/p.png would both become out/p.png" in err
     assert out.splitlines()[-1].startswith("1 enlarged, 2 failed")
     assert files("out") == ["q.png"]
+
+
+def test_a_photo_and_its_folder(upscale):
+    Path("photos").mkdir()
+    photo().save("photos/a.png")
+    status, out, _ = upscale("photos", "photos/a.png", "photos/a.png")
+    assert status == 0 and "2 enlarged" in out
+    assert files() == ["photos-x4/a.png", "photos/a-x4.png", "photos/a.png"]
 
 
 @pytest.mark.parametrize("length", [245, 251, 252, 255])
@@ -617,7 +626,7 @@ def test_repeated_commands_do_not_enlarge_results(upscale):
 
 
 def test_all_that_pillow_reads_is_found_and_the_rest_counted(upscale):
-    """upscayl #888, #1491: some suffixes were passed over in silence."""
+    """upscayl #888, #1491: photos of some suffixes were silently skipped."""
     Path("photos").mkdir()
     made = []
     for suffix in "jfif jpe jp2 gif png apng bmp ppm tga mpo pcx qoi".split():
@@ -639,8 +648,10 @@ def test_all_that_pillow_reads_is_found_and_the_rest_counted(upscale):
     assert "pip install pillow-heif" in err
 
 
-def test_max_megapixels(upscale):
-    """realesrgan-gui #34: photos of 200 megapixels were bombs to Pillow."""
+def test_max_megapixels(upscale, monkeypatch):
+    """realesrgan-gui #34: Pillow refused phone photos of 200 megapixels."""
+    assert MAX_MEGAPIXELS >= 200
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     photo(width=50, height=40).save("photo.png")
     status, _, err = upscale("photo.png", "--max-megapixels", "0.001")
     assert status == 1
@@ -681,7 +692,7 @@ def test_errors_of_the_network_name_the_photo(upscale, monkeypatch):
 # === Network ===
 
 
-def test_half_precision_is_near_full(upscale):
+def test_half_precision_is_close_to_full(upscale):
     photo(width=16, height=16).save("photo.png")
     results = {}
     for precision in "float32", "mixed_bfloat16", "mixed_float16":
@@ -691,7 +702,7 @@ def test_half_precision_is_near_full(upscale):
             results[precision] = np.asarray(
                 open_photo(f"{precision}.png")
             ).astype(int)
-        else:  # not every machine can
+        else:  # not every machine supports it
             assert status == 2 and precision in err
     full = results.pop("float32")
     for half in results.values():
@@ -700,7 +711,7 @@ def test_half_precision_is_near_full(upscale):
 
 @keras.saving.register_keras_serializable(package="test")
 class OnlyFloat32(layers.PReLU):
-    """A layer as on a machine that has no half precision."""
+    """Behaves as on a machine without half precision."""
 
     def call(self, inputs):
         if self.compute_dtype != "float32":
@@ -708,7 +719,7 @@ class OnlyFloat32(layers.PReLU):
         return super().call(inputs)
 
 
-def test_half_precision_that_cannot_be_run(upscale, models):
+def test_half_precision_that_is_not_supported(upscale, models):
     inputs = keras.Input((None, None, 3))
     x = OnlyFloat32(shared_axes=[1, 2])(inputs)
     keras.Model(inputs, x).save(models / "only_float32.keras")
@@ -724,7 +735,7 @@ def test_half_precision_that_cannot_be_run(upscale, models):
 # === Progress ===
 
 
-def test_bars_are_for_terminals(upscale, monkeypatch):
+def test_progress_bars_are_for_terminals(upscale, monkeypatch):
     photo().save("photo.png")
     assert "all photos" not in upscale("photo.png")[2]
     monkeypatch.setenv("FORCE_COLOR", "1")

@@ -15,7 +15,7 @@ from keras_srgan.photo import load_image
 
 
 def save_map(path, number=0, size=(40, 32)):
-    """A photo whose pixels hold their column, row and photo's number."""
+    """Saves a photo whose pixels are (column, row, number of the photo)."""
     width, height = size
     pixels = np.empty((height, width, 3), "uint8")
     pixels[..., 0] = np.arange(width)
@@ -31,7 +31,7 @@ def save_maps(folder, count):
 
 
 def corners(batch):
-    """(left, top, photo) of each crop of `save_map` photos."""
+    """Returns (left, top, number) of each crop of `save_map` photos."""
     return [tuple(int(value) for value in crop[0, 0]) for crop in batch]
 
 
@@ -178,7 +178,7 @@ def test_a_bad_file_is_named(tmp_path):
             load_image(path)
 
 
-# === What is found ===
+# === Listing ===
 
 
 def test_the_tree_is_searched_and_sorted_by_numbers(tmp_path):
@@ -299,7 +299,7 @@ def test_random_crops_cover_the_photo_and_change_with_epoch(tmp_path):
     assert corners(photos[0]) != first
 
 
-def test_an_epoch_visits_each_photo_equally_often(tmp_path):
+def test_an_epoch_crops_each_photo_equally_often(tmp_path):
     save_maps(tmp_path, 6)
     photos = ImageFolder(
         tmp_path, 16, batch_size=4, crop="random", crops_per_photo=2
@@ -432,7 +432,7 @@ def test_batches_depend_on_seed_epoch_and_index_alone(tmp_path):
 
 
 class Fingerprint(keras.metrics.Metric):
-    """A number that tells which crops the last batch held."""
+    """A number that identifies the crops of the last batch."""
 
     def __init__(self):
         super().__init__(name="fingerprint")
@@ -448,7 +448,7 @@ class Fingerprint(keras.metrics.Metric):
 
 
 class Probe(keras.Model):
-    """Trains nothing that matters; its metric shows what `fit` feeds it."""
+    """A model whose metric identifies the batches that `fit` passes."""
 
     def __init__(self):
         super().__init__()
@@ -472,8 +472,8 @@ def fingerprints(photos):
 
 @pytest.mark.parametrize("workers", [0, 1, 4])
 def test_fit_sees_each_epoch_whole_and_set_epoch_wins(tmp_path, workers):
-    # An unbuilt model makes Keras draw a batch of its own before the first
-    # epoch, the way workers' queues get out of step.
+    # For an unbuilt model, Keras draws an extra batch before the first epoch,
+    # which disturbs the queues of workers.
     save_maps(tmp_path, 8)
     photos = ImageFolder(
         tmp_path, 16, batch_size=2, crop="random", workers=workers
@@ -515,14 +515,14 @@ def test_fit_sees_each_epoch_whole_and_set_epoch_wins(tmp_path, workers):
 
 @pytest.fixture
 def reads(monkeypatch):
-    """A queue of the names of the files, as they are opened."""
+    """A queue of the names of opened files."""
     opened = queue.Queue()
 
-    def load_and_tell(path):
+    def load_and_report(path):
         opened.put(path.name)
         return load_image(path)
 
-    monkeypatch.setattr(data, "load_image", load_and_tell)
+    monkeypatch.setattr(data, "load_image", load_and_report)
     return opened
 
 
@@ -539,7 +539,7 @@ def test_workers_read_the_next_batch_ahead(tmp_path, reads):
     assert read(4) == ["0.png", "1.png", "2.png", "3.png"]
     photos[1]
     assert read(2) == ["4.png", "5.png"]
-    # Out of order, only what is asked for.
+    # Out of order, only the requested batch is read.
     photos[3]
     assert read(2) == ["6.png", "7.png"]
     photos[1]
@@ -560,7 +560,7 @@ def test_wrong_epoch(tmp_path):
 
 @pytest.fixture
 def spoiled(tmp_path):
-    """Eight photos, three of which cannot be used."""
+    """A folder of eight photos, three of which cannot be used."""
     files = save_maps(tmp_path, 8)
     files[1].write_bytes(b"not a photo")
     files[4].write_bytes(files[4].read_bytes()[:60])
@@ -633,7 +633,7 @@ def test_small_photos_do_not_stay_in_memory(spoiled, reads):
 
 
 @pytest.mark.filterwarnings("ignore:.*Skipped")
-def test_what_replaces_a_bad_file_does_not_depend_on_what_was_read(spoiled):
+def test_replacements_of_bad_files_do_not_depend_on_earlier_reads(spoiled):
     def make(workers):
         return ImageFolder(
             spoiled, 16, batch_size=2, crop="random", workers=workers
@@ -648,7 +648,7 @@ def test_what_replaces_a_bad_file_does_not_depend_on_what_was_read(spoiled):
 
 
 @pytest.mark.parametrize("workers", [0, 4])
-def test_bad_files_raise_if_asked(spoiled, workers):
+def test_bad_files_raise_with_on_error_raise(spoiled, workers):
     photos = ImageFolder(
         spoiled,
         16,
@@ -747,7 +747,7 @@ def test_real_faces():
     for batch in batches:
         assert batch.shape == (30, 128, 128, 3)
         assert batch.dtype == "uint8"
-        # Photos, not noise nor blanks: contrast, and smooth at pixel scale.
+        # Photos have contrast, and are smooth at the scale of a pixel.
         assert batch.std() > 30
         steps = np.abs(np.diff(batch.astype(int), axis=2))
         assert steps.mean() < batch.std() / 4
@@ -799,7 +799,7 @@ def test_photos_without_room_in_memory_are_kept_on_disk(tmp_path, reads):
     expected = crops()
     assert reads.qsize() == 3
     np.testing.assert_array_equal(crops(), expected)
-    # The two that memory holds are decoded again, the third is not.
+    # The two in memory are decoded again, the third is not.
     assert reads.qsize() == 3 + 2
     assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".npy"]
 
@@ -813,7 +813,7 @@ def test_a_cache_that_fails_loses_no_photo(tmp_path, monkeypatch):
     folder = tmp_path / "cache"
     photos = ImageFolder(files, 16, cache_dir=folder, **settings)
     photos[0]
-    # What a machine that lost its power can leave.
+    # A crash of the machine can leave empty files.
     next(folder.iterdir()).write_bytes(b"")
     np.testing.assert_array_equal(photos[0], expected)
 

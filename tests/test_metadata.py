@@ -1,6 +1,7 @@
 """Metadata are checked when a photo is opened, and stay true."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -295,6 +296,14 @@ def test_metadata_of_an_upright_photo_are_kept_as_they_are(tmp_path):
     assert metadata.clean(again, "RGB", turned=False) == (image.info, [])
 
 
+def test_other_information_of_pillow_is_no_text(tmp_path):
+    photo().save(tmp_path / "photo.tif")
+    with Image.open(tmp_path / "photo.tif") as image:
+        converted = image.convert("RGB")
+    assert isinstance(converted.info["compression"], str)
+    assert "compression" not in upright(converted).info
+
+
 # === Pixels ===
 
 
@@ -352,14 +361,14 @@ def test_read_size(tmp_path):
 
 
 def test_named_pipes_are_no_photos(tmp_path):
-    os = pytest.importorskip("os")
     os.mkfifo(tmp_path / "photo.png")
     with pytest.raises(OSError, match="not a regular file"):
         open_photo(tmp_path / "photo.png")
 
 
-def test_heic_without_pillow_heif(tmp_path, monkeypatch):
-    path = tmp_path / "photo.heic"
+@pytest.mark.parametrize("suffix", ["heic", "jpg"])
+def test_heic_without_pillow_heif(tmp_path, monkeypatch, suffix):
+    path = tmp_path / f"photo.{suffix}"
     path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0heicmif1")
     monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
     with pytest.raises(OSError, match="pip install pillow-heif"):

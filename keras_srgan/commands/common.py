@@ -28,8 +28,13 @@ def printable(text: str, stream: TextIO) -> str:
         text: String.
         stream: Where it will be printed.
     """
-    text = os.fsencode(text).decode("utf-8", "backslashreplace")
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+    def escape(c):
+        if "\udc80" <= c <= "\udcff":  # a byte that is not UTF-8
+            return f"\\x{ord(c) - 0xDC00:02x}"
+        return c if c.isprintable() else ascii(c)[1:-1]
+
+    text = "".join(map(escape, text))
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 

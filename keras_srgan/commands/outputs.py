@@ -67,7 +67,7 @@ def plan(
     pairs, results = _leave_out_results(pairs, output)
     refused = collections.defaultdict(list)
     made, finished = {}, []
-    for photo, path in _resolve_collisions(pairs, refused).items():
+    for photo, path in _resolve_collisions(pairs, refused):
         reason, exists = _check(path)
         if reason:
             refused[reason].append(photo)
@@ -177,27 +177,27 @@ def _leave_out_results(pairs, output):
 
 
 def _resolve_collisions(pairs, refused):
-    """Returns the output of each photo; no two have the same."""
-    # Of p.png and p.bmp, the latter becomes p.bmp.png.
-    outputs = {}
+    """Returns pairs of a photo and its output, which no other has."""
+    renamed = []
     for group in _group(pairs):
         for photo, path in group:
+            # Of p.png and p.bmp, the latter becomes p.bmp.png.
             if len(group) > 1 and photo.suffix != path.suffix:
                 end = path.name.removeprefix(photo.stem)
                 path = path.with_name(photo.name + end)
-            outputs[photo] = path
-    for group in _group(list(outputs.items())):
-        if len(group) > 1:
-            photos = [photo for photo, _ in group]
-            names = " and ".join(map(str, photos))
-            reason = (
-                f"{names} would both become {group[0][1]}; enlarge them one "
-                "after the other, with another -o"
-            )
-            refused[reason] += photos
-            for photo in photos:
-                del outputs[photo]
-    return outputs
+            renamed.append((photo, path))
+    kept = []
+    for group in _group(renamed):
+        if len(group) == 1:
+            kept += group
+            continue
+        photos = [photo for photo, _ in group]
+        reason = (
+            f"{' and '.join(map(str, photos))} would both become "
+            f"{group[0][1]}; enlarge them one after the other, with another -o"
+        )
+        refused[reason] += photos
+    return kept
 
 
 def _group(pairs):
