@@ -405,3 +405,26 @@ def test_the_content_network_is_no_state_of_the_model(photos, make_srgan):
     srgan.fit(photos, batch_size=4, verbose=0)
     assert len(srgan.content_loss.variables) == 2
     assert len(srgan.non_trainable_variables) == before
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="tf.data is TensorFlow's"
+)
+def test_only_datasets_of_tf_data_are_tuned_by_it(
+    make_srgan, photos, monkeypatch
+):
+    import tensorflow as tf
+
+    srgan = make_srgan()
+    seen = []
+    strategy = type(tf.distribute.get_strategy())
+    distribute = strategy.experimental_distribute_dataset
+
+    def record(self, dataset, options=None):
+        seen.append(dataset.options().autotune.enabled)
+        return distribute(self, dataset, options)
+
+    monkeypatch.setattr(strategy, "experimental_distribute_dataset", record)
+    srgan.fit(photos, batch_size=8, verbose=0)
+    srgan.fit(tf.data.Dataset.from_tensors(photos), verbose=0)
+    assert seen == [False, None]
