@@ -61,6 +61,17 @@ class SpectralConv2D(Conv2D):
             x = x + ops.cast(self.bias, x.dtype)
         return x if self.activation is None else self.activation(x)
 
+    # Keras' convolutions save and load their kernel and bias only.
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        if self.built:
+            store["left_vector"] = self.left_vector
+
+    def load_own_variables(self, store):
+        super().load_own_variables(store)
+        if self.built:
+            self.left_vector.assign(store["left_vector"])
+
     def _spectral_norm(self, kernel, training):
         """Returns `right @ W @ left`; only `W` has a gradient."""
         matrix = ops.reshape(kernel, (-1, self.filters))

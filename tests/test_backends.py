@@ -172,3 +172,19 @@ def test_only_trainers_and_collectives_import_a_backend():
             words = line.split()
             if words[:1] in (["import"], ["from"]):
                 assert words[1].split(".")[0] not in BACKENDS, path
+
+
+TRAIN = """
+import numpy as np
+from keras_srgan import SRGAN, Discriminator, Generator
+photos = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), "uint8")
+srgan = SRGAN(Generator(num_blocks=0, filters=2), Discriminator(filters=1))
+srgan.compile(content_loss="mse")
+print(srgan.fit(photos, verbose=0).history["loss"][0] > 0)
+"""
+
+
+@once
+def test_training_works_where_jax_enables_float64(monkeypatch):
+    monkeypatch.setenv("JAX_ENABLE_X64", "1")
+    assert run("jax", "-c", TRAIN).strip() == "True"

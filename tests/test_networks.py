@@ -5,12 +5,14 @@ from keras import ops
 
 from keras_srgan import Discriminator
 from keras_srgan import Generator
+from keras_srgan import UNetDiscriminator
 from keras_srgan.generator import OUTPUT_ACTIVATIONS
 from keras_srgan.initializers import ICNR
 from keras_srgan.layers import Conv2D
 from keras_srgan.layers import PixelShuffle
 from keras_srgan.layers import ResidualBlock
 from keras_srgan.layers import SquaresConv2D
+from keras_srgan.spectral import SpectralConv2D
 
 
 def levels(*shape):
@@ -26,6 +28,18 @@ def test_default_networks_are_those_of_the_reference():
     discriminator = Discriminator()
     assert discriminator.count_params() == 5_211_713
     assert discriminator(levels(2, 128, 128, 3)).shape == (2, 8, 8, 1)
+
+
+def test_unet_discriminator_is_that_of_real_esrgan():
+    discriminator = UNetDiscriminator()
+    vectors = sum(w.shape[0] for w in discriminator.non_trainable_variables)
+    assert discriminator.count_params() - vectors == 4_376_897
+
+
+@pytest.mark.parametrize("size", [(64, 64), (37, 50), (1, 9)])
+def test_unet_discriminator_judges_each_pixel(size):
+    logits = UNetDiscriminator(filters=2)(levels(2, *size, 3))
+    assert logits.shape == (2, *size, 1)
 
 
 @pytest.mark.parametrize("upsampling", OUTPUT_ACTIVATIONS)
@@ -73,8 +87,13 @@ def test_levels_go_in_and_float32_levels_come_out(policy, upsampling):
     np.testing.assert_array_equal(
         as_numpy(upscaled), as_numpy(generator(photo.astype("float32")))
     )
-    logits = Discriminator(filters=2, dtype=policy)(upscaled)
-    assert keras.backend.standardize_dtype(logits.dtype) == "float32"
+    for discriminator in (
+        Discriminator(filters=2, dtype=policy),
+        Discriminator(filters=2, spectral_normalization=True, dtype=policy),
+        UNetDiscriminator(filters=2, dtype=policy),
+    ):
+        logits = discriminator(upscaled)
+        assert keras.backend.standardize_dtype(logits.dtype) == "float32"
 
 
 @pytest.mark.parametrize(
@@ -85,6 +104,8 @@ def test_levels_go_in_and_float32_levels_come_out(policy, upsampling):
         (Generator, {"scale": 2, "upsampling": "pixel_shuffle_direct"}),
         (Discriminator, {}),
         (Discriminator, {"use_batch_norm": True}),
+        (Discriminator, {"spectral_normalization": True}),
+        (UNetDiscriminator, {}),
     ],
 )
 def test_save_and_load(network, kind, tmp_path):
@@ -167,6 +188,7 @@ def test_networks_ignore_a_global_channels_first():
         (lambda: Generator(num_blocks=-1), "`num_blocks`.*num_blocks=-1"),
         (lambda: Generator(filters=0), "`filters`.*filters=0"),
         (lambda: Discriminator(filters=1.5), "`filters`.*filters=1.5"),
+        (lambda: UNetDiscriminator(filters=0), "`filters`.*filters=0"),
         (lambda: PixelShuffle(0), "`block_size`.*block_size=0"),
         (lambda: PixelShuffle(2)(levels(1, 2, 2, 3)), r"multiple.*\(1, 2, 2,"),
         (lambda: ResidualBlock(4)(levels(1, 2, 2, 3)), r"filters=4.*\(1, 2, "),
@@ -197,3 +219,32 @@ def test_a_convolution_in_squares_is_a_convolution(size):
 def test_what_squares_cannot_compute_is_refused(arguments):
     with pytest.raises(ValueError, match="Received: kernel_size"):
         SquaresConv2D(3, **{"kernel_size": 9, **arguments})
+
+
+def test_a_spectral_convolution_has_a_spectral_norm_of_one():
+    photo = np.random.default_rng(0).normal(size=(1, 8, 8, 3))
+    spectral, plain = SpectralConv2D(4, 3), Conv2D(4, 3)
+    spectral.build(photo.shape)
+    plain.build(photo.shape)
+    kernel = np.random.default_rng(1).normal(size=(3, 3, 3, 4))
+    spectral.kernel.assign(kernel)
+    spectral.bias.assign([1, 2, 3, 4])
+    for _ in range(50):
+        trained = as_numpy(spectral(photo, training=True))
+    # The kernel stays as it is, and is divided in the computation.
+    np.testing.assert_allclose(as_numpy(spectral.kernel), kernel, rtol=1e-6)
+    norm = np.linalg.norm(kernel.reshape(-1, 4), ord=2)
+    plain.set_weights([kernel / norm, np.arange(1, 5)])
+    np.testing.assert_allclose(trained, as_numpy(plain(photo)), atol=1e-4)
+    np.testing.assert_allclose(as_numpy(spectral(photo)), trained, atol=1e-4)
+
+
+def test_only_training_updates_a_spectral_norm():
+    photo = np.ones((1, 8, 8, 3), "float32")
+    layer = SpectralConv2D(4, 3)
+    layer(photo)
+    before = as_numpy(layer.left_vector).copy()
+    layer(photo)
+    np.testing.assert_array_equal(as_numpy(layer.left_vector), before)
+    layer(photo, training=True)
+    assert np.abs(as_numpy(layer.left_vector) - before).max() > 1e-3

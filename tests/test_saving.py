@@ -6,6 +6,7 @@ import pytest
 
 from keras_srgan import SRGAN
 from keras_srgan import Generator
+from keras_srgan import UNetDiscriminator
 from keras_srgan import VGGContentLoss
 
 
@@ -35,6 +36,43 @@ def test_save_and_load(make_srgan, photos, tmp_path):
     np.testing.assert_array_equal(
         srgan.predict(photos, verbose=0), loaded.predict(photos, verbose=0)
     )
+
+
+def test_save_and_load_with_every_loss(photos, tmp_path):
+    srgan = SRGAN(
+        Generator(num_blocks=1, filters=4),
+        UNetDiscriminator(filters=2),
+        augmentation=keras.layers.Identity(),
+    )
+    srgan.compile(
+        content_loss=VGGContentLoss(
+            {"block1_conv1": 0.5, "block1_conv2": 1},
+            weights=None,
+            before_activation=True,
+            distance="absolute",
+            feature_scale=1 / 57.6,
+        ),
+        adversarial_loss="relativistic",
+        pixel_loss="mae",
+        pixel_weight=2.0,
+        grid_weight=3.0,
+    )
+    srgan.fit(photos, batch_size=4, verbose=0)
+    srgan.save(tmp_path / "srgan.keras")
+    loaded = keras.saving.load_model(tmp_path / "srgan.keras")
+    assert loaded.get_config() == srgan.get_config()
+    assert loaded.get_compile_config() == srgan.get_compile_config()
+    assert loaded.content_loss.get_config() == srgan.content_loss.get_config()
+    for name in ("adversarial_loss", "pixel_weight", "grid_weight"):
+        assert getattr(loaded, name) == getattr(srgan, name)
+    assert loaded.pixel_loss.distance == "absolute"
+    norms = [
+        [np.array(v.numpy()) for v in m.discriminator.non_trainable_variables]
+        for m in (srgan, loaded)
+    ]
+    assert len(norms[0]) == 8
+    for a, b in zip(*norms, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("policy", ["float32", "mixed_float16"])

@@ -7,6 +7,8 @@ from keras import ops
 
 from keras_srgan import SRGAN
 from keras_srgan import SSIM
+from keras_srgan import Discriminator
+from keras_srgan import Generator
 from keras_srgan import VGGContentLoss
 
 TORCH = keras.backend.backend() == "torch"
@@ -68,6 +70,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts(make_srgan, photos):
         content_loss=VGGContentLoss("block1_conv2", weights=None),
         adversarial_weight=0.5,
         pixel_weight=0.25,
+        grid_weight=2.0,
     )
     for logs in (
         srgan.train_on_batch(photos, return_dict=True),
@@ -76,6 +79,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts(make_srgan, photos):
         parts = (
             logs["content_loss"]
             + 0.25 * logs["pixel_loss"]
+            + 2 * logs["grid_loss"]
             + 0.5 * logs["adversarial_loss"]
         )
         assert logs["loss"] == pytest.approx(parts, rel=1e-5)
@@ -169,9 +173,6 @@ def test_batches_are_augmented_anew_and_repeatably(photos):
             self.losses.append(float(logs["loss"]))
 
     def losses():
-        from keras_srgan import Discriminator
-        from keras_srgan import Generator
-
         keras.utils.set_random_seed(1)
         srgan = SRGAN(
             Generator(num_blocks=0, filters=2), Discriminator(filters=1)
@@ -344,9 +345,6 @@ def test_keras_callbacks_work(make_srgan, photos, tmp_path):
 
 
 def test_batch_norm_statistics_of_both_players_follow_the_photos(photos):
-    from keras_srgan import Discriminator
-    from keras_srgan import Generator
-
     srgan = SRGAN(
         Generator(num_blocks=1, filters=4, use_batch_norm=True),
         Discriminator(filters=2, use_batch_norm=True),
@@ -416,3 +414,57 @@ def test_networks_without_weights_are_refused():
         SRGAN(Unbuilt())
     with pytest.raises(ValueError, match="`discriminator` .*not built"):
         SRGAN(discriminator=Unbuilt())
+
+
+def test_training_updates_spectral_norms_and_evaluation_does_not(photos):
+    srgan = SRGAN(
+        Generator(num_blocks=1, filters=4),
+        Discriminator(filters=2, spectral_normalization=True),
+    )
+    srgan.compile(content_loss="mse", adversarial_loss="hinge")
+
+    def norms():
+        return [
+            np.array(v.numpy())
+            for v in srgan.discriminator.non_trainable_variables
+            if v.shape[0] > 1  # the vector of a single filter is 1
+        ]
+
+    start = norms()
+    srgan.evaluate(photos, verbose=0)
+    assert not any(moved(start, norms()))
+    srgan.fit(photos, batch_size=4, verbose=0)
+    assert all(moved(start, norms()))
+
+
+def test_the_content_network_is_no_state_of_the_model(photos, make_srgan):
+    srgan = make_srgan(
+        content_loss=VGGContentLoss("block1_conv1", weights=None)
+    )
+    before = len(srgan.non_trainable_variables)
+    srgan.fit(photos, batch_size=4, verbose=0)
+    assert len(srgan.content_loss.variables) == 2
+    assert len(srgan.non_trainable_variables) == before
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="tf.data is TensorFlow's"
+)
+def test_only_datasets_of_tf_data_are_tuned_by_it(
+    make_srgan, photos, monkeypatch
+):
+    import tensorflow as tf
+
+    srgan = make_srgan()
+    seen = []
+    strategy = type(tf.distribute.get_strategy())
+    distribute = strategy.experimental_distribute_dataset
+
+    def record(self, dataset, options=None):
+        seen.append(dataset.options().autotune.enabled)
+        return distribute(self, dataset, options)
+
+    monkeypatch.setattr(strategy, "experimental_distribute_dataset", record)
+    srgan.fit(photos, batch_size=8, verbose=0)
+    srgan.fit(tf.data.Dataset.from_tensors(photos), verbose=0)
+    assert seen == [False, None]
