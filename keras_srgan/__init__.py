@@ -2,7 +2,8 @@
 
 from keras_srgan.augmentation import Augmentation
 from keras_srgan.data import ImageFolder
-from keras_srgan.degradation import Degradation
+from keras_srgan.degradations import Degradation
+from keras_srgan.degradations import PhotoDegradation
 from keras_srgan.discriminator import Discriminator
 from keras_srgan.distribution import distribute
 from keras_srgan.generator import Generator
