@@ -124,14 +124,15 @@ def _read_tables(image):
     tables = getattr(image, "quantization", None)
     if image.format not in ("JPEG", "MPO") or not tables:
         return None, False, None, None
-    luma = np.array(tables[0], "float64").reshape(8, 8)
-    found = [luma]
-    if len(tables) > 1:
-        found.append(np.array(tables[1], "float64").reshape(8, 8))
-    standards = [LUMINANCE, CHROMINANCE]
+    found = [
+        # A damaged file may hold zeros.
+        np.maximum(1.0, np.reshape(tables[key], (8, 8)))
+        for key in sorted(tables)
+    ]
     distances = []
     for quality in range(1, 101):
-        pairs = zip(found, standards, strict=False)
+        # A gray JPEG has no table for chroma.
+        pairs = zip(found, (LUMINANCE, CHROMINANCE), strict=False)
         distances.append(
             sum(
                 np.abs(np.log(table / scale_table(standard, quality))).mean()
@@ -141,7 +142,7 @@ def _read_tables(image):
     quality = 1 + int(np.argmin(distances))
     sampling = JpegImagePlugin.get_sampling(image)
     subsampling = {-1: None, 0: "4:4:4"}.get(sampling, "4:2:0")
-    return quality, bool(min(distances) == 0), subsampling, luma
+    return quality, bool(min(distances) == 0), subsampling, found[0]
 
 
 def _blocks(plane, size, step):

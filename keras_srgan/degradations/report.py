@@ -9,7 +9,7 @@ from keras_srgan.degradations.measurement import measure_photo
 
 # As much is measured in clean photos, too.
 MIN_NOISE = 3.0
-MIN_BLUR = 0.55
+MIN_BLUR = 0.6
 
 
 @dataclass(frozen=True)
