@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     # For editors, type checkers and the API pages.
     from keras_srgan.augmentation import Augmentation
     from keras_srgan.data import ImageFolder
-    from keras_srgan.degradation import Degradation
+    from keras_srgan.degradations import Degradation
+    from keras_srgan.degradations import PhotoDegradation
     from keras_srgan.discriminator import Discriminator
     from keras_srgan.discriminator import UNetDiscriminator
     from keras_srgan.distribution import distribute
@@ -33,12 +34,13 @@ __version__ = "0.1.0"
 # command line must start without Keras and choose Keras' backend.
 _MODULES = {
     "Augmentation": "augmentation",
-    "Degradation": "degradation",
+    "Degradation": "degradations",
     "Discriminator": "discriminator",
     "Generator": "generator",
     "GridLoss": "losses",
     "ImageFolder": "data",
     "PSNR": "metrics",
+    "PhotoDegradation": "degradations",
     "PixelLoss": "losses",
     "SRGAN": "srgan",
     "SSIM": "metrics",

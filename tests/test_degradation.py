@@ -6,7 +6,7 @@ from PIL import Image
 from keras_srgan import Augmentation
 from keras_srgan import Degradation
 
-COLOURS = ("saturation", "hue", "brightness", "contrast")
+COLORS = ("saturation", "hue", "brightness", "contrast")
 
 
 def as_numpy(tensor):
@@ -109,7 +109,7 @@ def saturation(images):
 def test_each_change_is_as_strong_as_asked(name, low, high, measure):
     rng = np.random.default_rng(0)
     photos = rng.uniform(60, 180, (100, 6, 6, 3)).astype("float32")
-    off = dict.fromkeys(COLOURS, 0)
+    off = dict.fromkeys(COLORS, 0)
     augment = Augmentation(flip=False, **{**off, name: 0.05})
     values = measure(photos, as_numpy(augment(photos, training=True)))
     values = values.reshape(100, -1)
@@ -129,7 +129,7 @@ def test_augmentation_names_a_bad_argument(name):
         Augmentation(**{name: -1})
 
 
-OFF = dict.fromkeys(COLOURS, 0)
+OFF = dict.fromkeys(COLORS, 0)
 
 
 def test_augmentation_turns_photos_by_all_symmetries_of_a_square():

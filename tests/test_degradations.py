@@ -359,7 +359,8 @@ def test_gradients_pass_through(photo, name):
     model.train_on_batch(batch, target)
     # d/df mean((f x - 0.9 x) ** 2) at f = 1
     expected = 1 - 1e-5 * 0.2 * np.mean(without_factor**2)
-    assert float(model.layers[0].factor) == pytest.approx(expected, rel=2e-3)
+    factor = as_numpy(model.layers[0].factor)
+    assert factor == pytest.approx(expected, rel=2e-3)
     assert expected < 0.99
 
 

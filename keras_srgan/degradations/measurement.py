@@ -40,7 +40,8 @@ class PhotoMeasurement:
         subsampling: `"4:4:4"` or `"4:2:0"` (also for other kinds of
             subsampling), or `None` if it is not a color JPEG.
         noise: Float. The standard deviation of the noise before compression,
-            per channel, in levels, or `None` where texture hides it.
+            per channel, in levels, or `None` where texture or strong
+            compression hides it.
         blur: Float. The standard deviation of the blur, in pixels, apart from
             that of enlarging, or `None` where too little detail is left.
         enlarged: Float, at least 1. The factor per side by which the photo
@@ -123,14 +124,15 @@ def _read_tables(image):
     tables = getattr(image, "quantization", None)
     if image.format not in ("JPEG", "MPO") or not tables:
         return None, False, None, None
-    luma = np.array(tables[0], "float64").reshape(8, 8)
-    found = [luma]
-    if len(tables) > 1:
-        found.append(np.array(tables[1], "float64").reshape(8, 8))
-    standards = [LUMINANCE, CHROMINANCE]
+    found = [
+        # A damaged file may hold zeros.
+        np.maximum(1.0, np.reshape(tables[key], (8, 8)))
+        for key in sorted(tables)
+    ]
     distances = []
     for quality in range(1, 101):
-        pairs = zip(found, standards, strict=False)
+        # A gray JPEG has no table for chroma.
+        pairs = zip(found, (LUMINANCE, CHROMINANCE), strict=False)
         distances.append(
             sum(
                 np.abs(np.log(table / scale_table(standard, quality))).mean()
@@ -140,7 +142,7 @@ def _read_tables(image):
     quality = 1 + int(np.argmin(distances))
     sampling = JpegImagePlugin.get_sampling(image)
     subsampling = {-1: None, 0: "4:4:4"}.get(sampling, "4:2:0")
-    return quality, min(distances) == 0, subsampling, luma
+    return quality, bool(min(distances) == 0), subsampling, found[0]
 
 
 def _blocks(plane, size, step):
@@ -196,7 +198,8 @@ def _noise_before_compression(plane, table):
         return 0.0
     # Noise is equally strong in all bands. Texture adds to it, the more the
     # lower the frequency.
-    if len(bands) < 3 or bands[0] > 2 * min(bands):
+    coarse = np.mean(table[FREQUENCY == 3]) > 9  # below quality 70
+    if coarse or len(bands) < 3 or bands[0] > 2 * min(bands):
         return None
     return min(bands)
 

@@ -189,11 +189,11 @@ def _make_chain(
     seed,
 ):
     # Generators with neighboring seeds would draw the same numbers on
-    # PyTorch, one draw apart.
+    # PyTorch, one draw apart. It takes 31 bits.
     seeds = iter(
         [None] * 20
         if seed is None
-        else np.random.SeedSequence(seed).generate_state(20).tolist()
+        else (np.random.SeedSequence(seed).generate_state(20) // 2).tolist()
     )
     Degradation(scale)  # checks `scale`
     if order == 1:

@@ -8,8 +8,8 @@ from keras_srgan.degradations.measurement import PhotoMeasurement
 from keras_srgan.degradations.measurement import measure_photo
 
 # As much is measured in clean photos, too.
-MIN_NOISE = 2.0
-MIN_BLUR = 0.55
+MIN_NOISE = 3.0
+MIN_BLUR = 0.6
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,13 @@ class PhotoReport:
             settings["quality"] = int(low), int(np.ceil(high))
             kinds = {m.subsampling for m in files if m.subsampling}
             settings["subsampling"] = tuple(sorted(kinds)) or ("4:2:0",)
-        factors = [max(0.1, round(1 / m.enlarged, 2)) for m in files]
+        # Ten factors, in proportion.
+        factors = np.quantile(
+            [round(1 / m.enlarged, 2) for m in files],
+            (np.arange(10) + 0.5) / 10,
+            method="nearest",
+        )
         if min(factors) < 1:
-            # Ten at most, in proportion.
-            shares = (np.arange(10) + 0.5) / 10
-            factors = np.quantile(factors, shares, method="nearest")
             settings["factors"] = tuple(factors.tolist())
         return settings
 
