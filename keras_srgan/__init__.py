@@ -12,6 +12,7 @@ from keras_srgan.metrics import PSNR
 from keras_srgan.metrics import SSIM
 from keras_srgan.metrics import psnr
 from keras_srgan.metrics import ssim
+from keras_srgan.msrresnet import MSRResNet
 from keras_srgan.preset import presets
 from keras_srgan.srgan import SRGAN
 from keras_srgan.upscaling import upscale
