@@ -188,7 +188,7 @@ class MSRResNet(keras.Model):
                 )
             layer.set_weights([kernel, bias])
         if state:
-            raise ValueError(f"Not understood: {', '.join(sorted(state))}.")
+            raise ValueError(f"Unexpected: {', '.join(sorted(state))}.")
 
     def get_config(self):
         return {

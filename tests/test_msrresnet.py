@@ -150,7 +150,7 @@ def test_safetensors_of_other_networks_are_refused(tmp_path):
         (lambda s: s.pop("conv_hr.bias"), "Missing: conv_hr.bias"),
         (
             lambda s: s.update({"extra.weight": torch.ones(1)}),
-            "Not understood: extra.weight",
+            "Unexpected: extra.weight",
         ),
         (
             lambda s: s.update({"conv_last.weight": torch.ones(3, 4, 9, 9)}),
