@@ -113,16 +113,15 @@ class MSRResNet(keras.Model):
         """Returns a network with the weights of a PyTorch state dict.
 
         Args:
-            state: Dict of key to NumPy array, or to an object that converts
-                to one. The keys may have any prefix.
+            state: Dict of key to NumPy array. The keys may have any prefix.
 
         Returns:
             An `MSRResNet`, or `None` if the keys are those of another
             network.
 
         Raises:
-            ValueError: if keys are missing or not understood, or if shapes
-                do not match.
+            ValueError: if keys are missing or unexpected, or if a shape
+                differs.
         """
         anchors = [key for key in state if key.endswith("conv_first.weight")]
         if not anchors:
@@ -130,8 +129,8 @@ class MSRResNet(keras.Model):
         # A file of mmagic holds the discriminator too.
         prefix = anchors[0].removesuffix("conv_first.weight")
         state = {
-            key.removeprefix(prefix): np.asarray(value, "float32")
-            for key, value in state.items()
+            key.removeprefix(prefix): array
+            for key, array in state.items()
             if key.startswith(prefix)
         }
         for family in FAMILIES:

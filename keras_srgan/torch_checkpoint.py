@@ -250,7 +250,12 @@ _NUMBERS = [
 
 def _find_msrresnet(content):
     for _, tensors in _state_dicts(content):
-        network = MSRResNet.from_torch_state(tensors)
+        arrays = {
+            key: tensor.detach().float().numpy()
+            for key, tensor in tensors.items()
+            if str(tensor.layout) == "torch.strided" and not tensor.is_meta
+        }
+        network = MSRResNet.from_torch_state(arrays)
         if network is not None:
             return network
     return None

@@ -131,6 +131,20 @@ def test_safetensors_are_read(family, tmp_path):
     )
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_weights_of_any_precision_are_read(dtype, tmp_path):
+    original = Original("basicsr")
+    state = {
+        key: nn.Parameter(tensor.to(dtype))
+        for key, tensor in original.state().items()
+    }
+    torch.save({"params_ema": state}, tmp_path / "net.pth")
+    network = import_torch_checkpoint(tmp_path / "net.pth")
+    photo = levels(1, 9, 7, 3)
+    error = network.predict(photo, verbose=0) - run(original, photo)
+    assert np.abs(error).mean() < 0.5
+
+
 def test_safetensors_of_other_networks_are_refused(tmp_path):
     safetensors = pytest.importorskip("safetensors.torch")
     file = tmp_path / "net.safetensors"
