@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from keras_srgan.metrics import SSIM
     from keras_srgan.metrics import psnr
     from keras_srgan.metrics import ssim
+    from keras_srgan.msrresnet import MSRResNet
     from keras_srgan.preset import presets
     from keras_srgan.srgan import SRGAN
     from keras_srgan.upscaling import Upscaler
@@ -39,6 +40,7 @@ _MODULES = {
     "Generator": "generator",
     "GridLoss": "losses",
     "ImageFolder": "data",
+    "MSRResNet": "msrresnet",
     "PSNR": "metrics",
     "PhotoDegradation": "degradations",
     "PixelLoss": "losses",

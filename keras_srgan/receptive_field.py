@@ -61,7 +61,7 @@ def receptive_field(model: keras.Model) -> ReceptiveField:
         model: Functional or sequential `keras.Model` with one input and one
             output, of shapes `(batch, height, width, channels)`, made of
             "same" convolutions, pointwise layers, `PixelShuffle`,
-            `ResidualBlock` and nearest `UpSampling2D`.
+            `ResidualBlock` and nearest or bilinear `UpSampling2D`.
 
     Returns:
         The `ReceptiveField` of the output.
@@ -209,10 +209,13 @@ def _through(layer, field):
         return ReceptiveField(field.scale * layer.block_size, field.radius)
     if (
         isinstance(layer, layers.UpSampling2D)
-        and layer.interpolation == "nearest"
+        and layer.interpolation in ("nearest", "bilinear")
         and layer.size[0] == layer.size[1]
     ):
-        return ReceptiveField(field.scale * layer.size[0], field.radius)
+        radius = field.radius
+        if layer.interpolation == "bilinear":  # the next position too
+            radius += Fraction(1, field.scale)
+        return ReceptiveField(field.scale * layer.size[0], radius)
     if isinstance(layer, ResidualBlock):
         for step in layer.steps:
             field = _through(step, field)
@@ -227,6 +230,7 @@ def _through(layer, field):
     raise ValueError(
         "Cannot compute the receptive field of this kind of layer, and so the "
         "overlap of tiles. Networks may have convolutions, pointwise layers, "
-        "`PixelShuffle`, `ResidualBlock` and nearest `UpSampling2D`. "
+        "`PixelShuffle`, `ResidualBlock` and nearest or bilinear "
+        "`UpSampling2D`. "
         f"Received: layer={layer.name!r} of class {type(layer).__name__}"
     )

@@ -6,12 +6,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from keras_srgan.generator import Generator
-
-# PyTorch's default, which all known networks use. State dicts do not hold it.
-BATCH_NORM_EPSILON = 1e-5
-BATCH_NORM = {"weight", "bias", "running_mean", "running_var"}
-# The initial slope of PyTorch's PReLU: the slope of a layer that is not used.
-UNTRAINED_SLOPE = 0.25
+from keras_srgan.msrresnet import MSRResNet
+from keras_srgan.srresnet_reader import BATCH_NORM_EPSILON
+from keras_srgan.srresnet_reader import SRResNetReader
 
 
 def import_torch_checkpoint(
@@ -20,7 +17,8 @@ def import_torch_checkpoint(
     std: float | tuple[float, float, float] = 1.0,
     output_range: str = "tanh",
     pixel_shuffle: str = "crd",
-) -> Generator:
+    batch_norm_epsilon: float = BATCH_NORM_EPSILON,
+) -> Generator | MSRResNet:
     """Returns a generator with the weights of a PyTorch checkpoint.
 
     SRResNets are recognized by the shapes and the order of their layers,
@@ -31,12 +29,16 @@ def import_torch_checkpoint(
     may be shared or per channel. Batch normalizations are folded into the
     preceding convolutions.
 
-    Nothing in the file is executed. Pickles of anything but tensors raise an
-    error.
+    The MSRResNet of BasicSR and mmagic is recognized by its keys.
+
+    Nothing in the file is executed. Pickles of anything but tensors and
+    numbers raise an error.
 
     Args:
         path: Path of a file that holds a state dict, or a checkpoint with a
-            state dict inside. The first one of an SRResNet is used.
+            state dict inside. The first one of an SRResNet is used. A
+            `.safetensors` file does not keep the order of layers, so it must
+            hold an MSRResNet.
         mean: Float, or three floats for red, green and blue. The mean that
             the original network subtracts from its input in [0, 1]. Defaults
             to `0.0`. Use `0.5` for a network with input in [-1, 1].
@@ -49,13 +51,18 @@ def import_torch_checkpoint(
         pixel_shuffle: String, the channel order of the pixel shuffle: `"crd"`
             as in `torch.nn.PixelShuffle`, or `"dcr"` as in TensorFlow.
             Defaults to `"crd"`.
+        batch_norm_epsilon: Float. The epsilon of the batch normalizations,
+            which no file holds: with another one than the original's, the
+            pictures are wrong. It is the second argument of `BatchNorm2d`.
+            Defaults to `1e-5`, the default of PyTorch.
 
     Returns:
-        A `Generator` with the outputs of the original network, including the
-        borders of photos.
+        A `Generator`, or an `MSRResNet`, with the outputs of the original
+        network, including the borders of photos.
 
     Raises:
-        ImportError: If PyTorch is not installed.
+        ImportError: If PyTorch is not installed, or `safetensors` for such a
+            file.
         OSError: If the file cannot be read.
         ValueError: If an argument is invalid, or if the file does not hold an
             SRResNet. The message lists the missing and unexpected keys.
@@ -73,7 +80,31 @@ def import_torch_checkpoint(
     _check_choice(output_range=(output_range, ("tanh", "unit", "signed")))
     _check_choice(pixel_shuffle=(pixel_shuffle, ("crd", "dcr")))
 
-    network = _find_network(_load(path), path)
+    if not 0 < batch_norm_epsilon < np.inf:
+        raise ValueError(
+            "`batch_norm_epsilon` must be a positive number. "
+            f"Received: batch_norm_epsilon={batch_norm_epsilon!r}"
+        )
+
+    safetensors = str(path).endswith(".safetensors")
+    content = _load_safetensors(path) if safetensors else _load(path)
+    network = _find_msrresnet(content)
+    if network is not None:
+        ranges = mean.tolist(), std.tolist(), output_range, pixel_shuffle
+        if ranges != (0.0, 1.0, "tanh", "crd"):
+            raise ValueError(
+                "`mean`, `std`, `output_range` and `pixel_shuffle` must be "
+                "the defaults for an MSRResNet, whose ranges are known. "
+                f"Received: {ranges}"
+            )
+        return network
+    if safetensors:
+        raise ValueError(
+            f"{path} does not hold an MSRResNet. The layers of other networks "
+            "are recognized by their order, which .safetensors files do not "
+            "keep: save the weights with `torch.save`."
+        )
+    network = _find_network(content, path, batch_norm_epsilon)
     filters = len(network["start_conv"][0])
     generator = Generator(
         scale=2 ** len(network["upscales"]),
@@ -155,7 +186,10 @@ def _load(path):
             "`pip install keras-srgan[torch]`"
         ) from error
     try:
-        with warnings.catch_warnings():
+        with (
+            warnings.catch_warnings(),
+            torch.serialization.safe_globals(_NUMBERS),
+        ):
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
@@ -176,11 +210,62 @@ def _load(path):
         ) from error
 
 
-def _find_network(content, path):
+def _load_safetensors(path):
+    try:
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise ImportError(
+            f"Reading {path} needs PyTorch and the package safetensors: "
+            "`pip install keras-srgan[torch]`"
+        ) from error
+    try:
+        return load_file(path)
+    except OSError:
+        raise
+    except Exception as error:  # of its own class
+        raise ValueError(
+            f"{path} is damaged or not a safetensors file: {error}"
+        ) from error
+
+
+class _NumPyNumber:
+    """Stands for a NumPy number beside the weights, such as an epoch's loss.
+
+    Unpickling it creates this object instead: no function of NumPy is called,
+    whatever the file says.
+    """
+
+    def __init__(self, *args):
+        """Ignores the type and the bytes of the number."""
+
+    def __setstate__(self, state):
+        """Ignores the details of the type."""
+
+
+_NUMBERS = [
+    (_NumPyNumber, f"numpy.{name}")
+    for name in ("dtype", "core.multiarray.scalar", "_core.multiarray.scalar")
+]
+
+
+def _find_msrresnet(content):
+    for _, tensors in _state_dicts(content):
+        arrays = {
+            key: tensor.detach().float().numpy()
+            for key, tensor in tensors.items()
+            if str(tensor.layout) == "torch.strided" and not tensor.is_meta
+        }
+        network = MSRResNet.from_torch_state(arrays)
+        if network is not None:
+            return network
+    return None
+
+
+def _find_network(content, path, batch_norm_epsilon):
     problems = []
     for name, tensors in _state_dicts(content):
         try:
-            return _Reader(tensors).network()
+            return SRResNetReader(tensors, batch_norm_epsilon).network()
         except ValueError as error:
             problems.append(f"{name}: {error}" if name else str(error))
     raise ValueError(
@@ -202,183 +287,3 @@ def _state_dicts(content, name=""):
             yield name, tensors
         for key, value in content.items():
             yield from _state_dicts(value, f"{name}.{key}".strip("."))
-
-
-# === The network ===
-
-
-class _Reader:
-    """Reads the layers of a state dict one after the other.
-
-    PyTorch keeps the order in which layers were declared and names their
-    tensors "weight", "bias", "running_mean" and "running_var". The rest of a
-    key depends on the project.
-    """
-
-    def __init__(self, tensors):
-        self.layers = {}
-        for key, tensor in tensors.items():
-            if tensor.ndim:  # skip counters, such as num_batches_tracked
-                name, _, part = key.rpartition(".")
-                if str(tensor.layout) != "torch.strided" or tensor.is_meta:
-                    raise ValueError(
-                        f"{key} holds no numbers: it is sparse or has no data."
-                    )
-                array = tensor.detach().double().numpy()
-                self.layers.setdefault(name, {})[part] = array
-        self.before = None
-        self._check_keys()
-
-    def network(self):
-        """Returns the arrays of all layers; convolutions as (kernel, bias)."""
-        sizes = [parts["weight"].shape for parts in self.layers.values()]
-        filters = sizes[0][0]
-        inner = [size[:2] == (filters, filters) for size in sizes]
-        network = {
-            "start_conv": self._conv(filters, 3, 9),
-            "start_prelu": self._prelu(filters),
-        }
-
-        blocks, unused = [], []
-        for _ in range(sum(inner) // 2):
-            # Some projects declare the PReLU before or after both convolutions,
-            # and some declare a second one that they never call.
-            slopes = self._prelus(filters)
-            before = bool(slopes)
-            first = self._conv(filters, filters, 3)
-            slopes += [] if before else self._prelus(filters)
-            second = self._conv(filters, filters, 3)
-            slopes += [] if before else self._prelus(filters)
-            if not slopes:
-                self._fail("a PReLU of this block")
-            blocks.append((first, slopes[0], second))
-            unused += slopes[1:]
-        network["blocks"] = blocks
-
-        network["end_conv"] = self._conv(filters, filters, 3)
-        end_prelu = self._prelus(filters)
-        if unused:
-            unused += end_prelu
-            end_prelu = []
-        if any((slopes != UNTRAINED_SLOPE).any() for slopes in unused):
-            raise ValueError(
-                "Its residual blocks have a second PReLU with trained slopes."
-            )
-        network["end_prelu"] = end_prelu
-
-        upscales = []
-        while self._next_size()[:2] != (3, filters):
-            conv = self._conv(4 * filters, filters, 3)
-            upscales.append((conv, self._prelu(filters)))
-        network["upscales"] = upscales
-        network["rgb_conv"] = self._conv(3, filters, 9)
-        if self.layers:
-            raise ValueError(
-                f"Unexpected after the last layer: {_names(self._keys())}."
-            )
-        if len(upscales) not in (1, 2, 3):
-            raise ValueError(
-                f"It enlarges {2 ** len(upscales)} times instead of 2, 4 or 8."
-            )
-        return network
-
-    def _check_keys(self):
-        missing, unexpected, misshapen = [], [], []
-        for name, parts in self.layers.items():
-            weight = parts.get("weight", np.empty(0))
-            if weight.ndim == 4 or len(parts) == 1:
-                needed, known = {"weight"}, {"weight", "bias"}
-            elif parts.keys() & {"running_mean", "running_var"}:
-                needed = known = BATCH_NORM
-            else:
-                needed = known = set()
-            prefix = f"{name}." if name else ""
-            missing += [prefix + part for part in sorted(needed - set(parts))]
-            unexpected += [prefix + part for part in parts if part not in known]
-            misshapen += [
-                f"{prefix}{part} {array.shape}"
-                for part, array in parts.items()
-                if part in known - {"weight"}
-                and array.shape != weight.shape[:1]
-            ]
-        problems = [
-            f"{problem}: {_names(keys)}."
-            for problem, keys in {
-                "Missing": missing,
-                "Unexpected": unexpected,
-                "Shape differs from the weight's": misshapen,
-            }.items()
-            if keys
-        ]
-        if problems or not self.layers:
-            raise ValueError(" ".join(problems) or "It has no layers.")
-
-    def _conv(self, outputs, inputs, size):
-        """Reads a convolution and folds in a following normalization."""
-        parts = self._next()
-        shape = parts.get("weight", np.empty(0)).shape
-        if len(shape) != 4 or not (
-            shape[:2] == (outputs, inputs)
-            and shape[2] == shape[3] <= size
-            and shape[2] % 2
-        ):
-            self._fail(
-                f"a convolution {inputs} → {outputs}, at most {size}x{size}"
-            )
-        self._take()
-        kernel, bias = parts["weight"], parts.get("bias", np.zeros(outputs))
-        margin = (size - shape[2]) // 2
-        kernel = np.pad(kernel, [(0, 0), (0, 0), (margin,) * 2, (margin,) * 2])
-
-        parts = self._next()
-        if "running_var" in parts and len(parts["weight"]) == outputs:
-            self._take()
-            scale = parts["weight"] / np.sqrt(
-                parts["running_var"] + BATCH_NORM_EPSILON
-            )
-            kernel = kernel * scale.reshape(-1, 1, 1, 1)
-            bias = (bias - parts["running_mean"]) * scale + parts["bias"]
-        return kernel, bias
-
-    def _prelu(self, filters):
-        """Reads the slopes of a PReLU."""
-        found = self._prelus(filters)
-        return found[0] if found else self._fail("a PReLU")
-
-    def _prelus(self, filters):
-        """Reads the slopes if the next layer is a PReLU; returns a list."""
-        parts = self._next()
-        shape = parts.get("weight", np.empty(0)).shape
-        if parts.keys() == {"weight"} and shape in ((1,), (filters,)):
-            return [self._take()["weight"]]
-        return []
-
-    def _next(self):
-        return next(iter(self.layers.values()), {})
-
-    def _next_size(self):
-        return self._next().get("weight", np.empty(0)).shape
-
-    def _take(self):
-        self.before = next(iter(self.layers))
-        return self.layers.pop(self.before)
-
-    def _keys(self):
-        return [
-            f"{name}.{part}" if name else part
-            for name, parts in self.layers.items()
-            for part in parts
-        ]
-
-    def _fail(self, expected):
-        place = f"after {self.before!r}" if self.before else "at the start"
-        found = "the file ends"
-        if self.layers:
-            key = self._keys()[0]
-            found = f"{key} of shape {self._next_size()} comes"
-        raise ValueError(f"Missing {place}: {expected}. Instead, {found}.")
-
-
-def _names(keys, limit=10):
-    more = f" and {len(keys) - limit} more" if len(keys) > limit else ""
-    return ", ".join(keys[:limit]) + more

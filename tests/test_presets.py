@@ -424,6 +424,22 @@ def test_a_malformed_handle_is_refused(handle):
     assert str(error.value).endswith(f"Received: preset={handle!r}")
 
 
+def test_listing_presets_needs_no_keras():
+    code = f"""
+import sys, types
+sys.modules["keras"] = None
+package = types.ModuleType("keras_srgan")
+package.__path__ = [{str(ROOT / "keras_srgan")!r}]
+sys.modules["keras_srgan"] = package
+from keras_srgan.preset import presets
+print(list(presets()))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    assert result.stdout.strip() == str(list(NAMES))
+
+
 def test_keras_hub_is_not_imported(packed):
     code = (
         "import sys; sys.modules['keras_hub'] = None;"

@@ -1,4 +1,4 @@
-"""Networks of PyTorch, written here by hand, and what is made of them."""
+"""PyTorch checkpoints: each network is written here in PyTorch."""
 
 import pickle
 import sys
@@ -358,6 +358,42 @@ def test_code_in_a_file_is_not_run(save):
         import_torch_checkpoint(save({"state_dict": Trap()}))
     with pytest.raises(ValueError, match=r"more than tensors.*Net.*state_dict"):
         import_torch_checkpoint(save({"model": Net()}))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+def test_numpy_numbers_beside_the_weights_are_skipped(save, dtype):
+    """No function of NumPy is called to read them."""
+    net = Net()
+    content = {
+        "epoch": np.dtype(dtype).type(3),
+        "best": [np.dtype(dtype).type(1)],
+        "model": net.state_dict(),
+    }
+    generator = import_torch_checkpoint(save(content))
+    photo = levels(1, 9, 8, 3)
+    np.testing.assert_allclose(
+        ours(generator, photo), original(net, photo), atol=1e-2
+    )
+
+
+def test_numpy_arrays_beside_the_weights_are_refused(save):
+    content = {"model": Net().state_dict(), "curve": np.zeros(3)}
+    with pytest.raises(ValueError, match="more than tensors"):
+        import_torch_checkpoint(save(content))
+
+
+def test_the_epsilon_of_batch_normalizations(save):
+    """`BatchNorm2d(n, 0.8)` sets epsilon, and is common by mistake."""
+    net = Net()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 0.8
+    path, photo = save(net.state_dict()), levels(1, 9, 8, 3)
+    expected = original(net, photo)
+    generator = import_torch_checkpoint(path, batch_norm_epsilon=0.8)
+    np.testing.assert_allclose(ours(generator, photo), expected, atol=1e-2)
+    wrong = ours(import_torch_checkpoint(path), photo)
+    assert np.abs(wrong - expected).mean() > 1
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")

@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "checkpoint",
         type=pathlib.Path,
         metavar="FILE",
-        help="a state dict, or a checkpoint with one inside (.pth, .pt, .tar)",
+        help="a state dict, or a checkpoint with one inside (.pth, .pt, .tar, "
+        ".safetensors)",
     )
     parser.add_argument(
         "-o",
@@ -66,6 +67,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="order of its channels: PyTorch's (crd) or TensorFlow's (dcr) "
         "(default: %(default)s)",
     )
+    parser.add_argument(
+        "--batch-norm-epsilon",
+        type=float,
+        default=1e-5,
+        metavar="X",
+        help="epsilon of its batch normalizations, the second argument of "
+        "BatchNorm2d; no file holds it (default: %(default)s)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -81,6 +90,7 @@ def run(options: argparse.Namespace) -> int:
         std=_one_or_three(options.std),
         output_range=options.output_range,
         pixel_shuffle=options.pixel_shuffle,
+        batch_norm_epsilon=options.batch_norm_epsilon,
     )
     _save(generator, output)
     print(
