@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from keras_srgan.data import ImageFolder
     from keras_srgan.degradation import Degradation
     from keras_srgan.discriminator import Discriminator
+    from keras_srgan.discriminator import UNetDiscriminator
     from keras_srgan.distribution import distribute
     from keras_srgan.generator import Generator
+    from keras_srgan.grid import grid_strength
     from keras_srgan.loading import load_generator
+    from keras_srgan.losses import GridLoss
     from keras_srgan.losses import PixelLoss
     from keras_srgan.losses import VGGContentLoss
     from keras_srgan.metrics import PSNR
@@ -33,14 +36,17 @@ _MODULES = {
     "Degradation": "degradation",
     "Discriminator": "discriminator",
     "Generator": "generator",
+    "GridLoss": "losses",
     "ImageFolder": "data",
     "PSNR": "metrics",
     "PixelLoss": "losses",
     "SRGAN": "srgan",
     "SSIM": "metrics",
+    "UNetDiscriminator": "discriminator",
     "Upscaler": "upscaling",
     "VGGContentLoss": "losses",
     "distribute": "distribution",
+    "grid_strength": "grid",
     "load_generator": "loading",
     "presets": "preset",
     "psnr": "metrics",

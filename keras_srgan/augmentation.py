@@ -2,31 +2,32 @@ import keras
 from keras import layers
 from keras import ops
 
-from keras_srgan.trainers import share
+from keras_srgan import draws
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class Augmentation(layers.Layer):
-    """Random flips and slight colour changes of HR photos, while training.
+    """Randomly flips HR photos and slightly changes their colors in training.
 
-    Each photo of a batch gets its own. The defaults are those of the
-    reference experiment. One layer rather than five of Keras': hue and
-    saturation share one trip through HSV, and saturation stays in gamut.
+    Parameters are drawn per photo. The defaults are those of the reference
+    experiment. This is one layer rather than five of Keras' because hue and
+    saturation share one conversion to HSV, and saturation stays in gamut.
 
     Args:
         flip: Boolean. Whether half the photos are mirrored left to right.
             Defaults to `True`.
-        saturation: Float in [0, 1]. Saturation is multiplied by a factor
-            within this of 1. Defaults to `0.05`.
-        hue: Float in [0, 0.5]. Hue turns by up to this share of the colour
-            circle, either way. Defaults to `0.05`.
-        brightness: Float in [0, 1]. Up to this share of 255 is added or taken
-            away. Defaults to `0.05`.
-        contrast: Float in [0, 1]. Distances from each channel's mean are
-            multiplied by a factor within this of 1. Defaults to `0.05`.
+        saturation: Float in [0, 1]. Saturation is multiplied by a random
+            factor in `[1 - saturation, 1 + saturation]`. Defaults to `0.05`.
+        hue: Float in [0, 0.5]. Hue is shifted by up to this fraction of the
+            color wheel in either direction. Defaults to `0.05`.
+        brightness: Float in [0, 1]. Levels are shifted by up to this fraction
+            of 255 in either direction. Defaults to `0.05`.
+        contrast: Float in [0, 1]. Differences from each channel's mean are
+            multiplied by a random factor in `[1 - contrast, 1 + contrast]`.
+            Defaults to `0.05`.
         seed: Integer, for repeatable draws. Defaults to `None`: drawn from
             the global seed.
-        turn: Boolean. Whether photos are also turned by a random multiple of
+        turn: Boolean. Whether photos are also rotated by a random multiple of
             90 degrees: with `flip`, all eight symmetries of a square. Needs
             square photos. Defaults to `False`.
 
@@ -80,15 +81,10 @@ class Augmentation(layers.Layer):
             return images
         batch = ops.shape(images)[0]
 
-        # Devices that share a batch draw for all of it, and each takes its
-        # part: so the photos are the same on one device and on many.
-        index, count = share()
-
         def draw(low, high):
-            draws = keras.random.uniform(
-                (count * batch, 1, 1, 1), low, high, seed=self.seed_generator
+            return draws.uniform(
+                (batch, 1, 1, 1), low, high, self.seed_generator
             )
-            return draws[index * batch : (index + 1) * batch]
 
         if self.flip:
             mirrored = ops.flip(images, axis=2)
@@ -100,7 +96,8 @@ class Augmentation(layers.Layer):
                     "Photos must be square with `turn=True`. "
                     f"Received: shape={tuple(images.shape)}"
                 )
-            # A half turn and a transposition make the quarter turns.
+            # A half turn and a quarter turn, each for half the photos, give
+            # all four rotations.
             turned = ops.flip(images, axis=(1, 2))
             images = ops.where(draw(0.0, 1.0) < 0.5, turned, images)
             turned = ops.flip(ops.transpose(images, (0, 2, 1, 3)), axis=2)
@@ -111,7 +108,8 @@ class Augmentation(layers.Layer):
             )
             hue, saturation, value = ops.split(hsv, 3, axis=-1)
             hue = (hue + draw(-self.hue, self.hue)) % 1.0
-            saturation *= draw(1 - self.saturation, 1 + self.saturation)
+            factor = draw(1 - self.saturation, 1 + self.saturation)
+            saturation = saturation * factor
             hsv = ops.concatenate(
                 [hue, ops.clip(saturation, 0, 1), value], axis=-1
             )
@@ -119,7 +117,8 @@ class Augmentation(layers.Layer):
                 hsv, data_format="channels_last"
             )
         if self.brightness:
-            images += 255 * draw(-self.brightness, self.brightness)
+            shift = draw(-self.brightness, self.brightness)
+            images = images + 255 * shift
         if self.contrast:
             mean = ops.mean(images, axis=(1, 2), keepdims=True)
             factor = draw(1 - self.contrast, 1 + self.contrast)

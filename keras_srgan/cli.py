@@ -6,6 +6,7 @@ import sys
 
 from keras_srgan.backend import import_keras
 from keras_srgan.commands.common import CommandError
+from keras_srgan.commands.common import print_line
 
 COMMANDS = {
     "upscale": "enlarge photos",
@@ -42,8 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         status = options.run(options)
         sys.stdout.flush()
         return status
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+    except KeyboardInterrupt as error:
+        print_line(str(error) or "Interrupted.", sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Python would fail once more when it flushes at exit.
@@ -57,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
         OSError,
         ValueError,
     ) as error:
-        print(f"keras-srgan {command}: error: {error}", file=sys.stderr)
+        print_line(f"keras-srgan {command}: error: {error}", sys.stderr)
         return 2
 
 

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 
+from keras_srgan import collectives
 from keras_srgan import trainers
 
 
@@ -47,17 +48,17 @@ def distribute() -> bool:
 
 def is_first() -> bool:
     """Returns whether this is the process that writes files."""
-    index, _ = trainers.process()
+    index, _ = collectives.process()
     return index == 0
 
 
 def average(logs: dict) -> dict:
     """Returns the mean of each log over all processes."""
-    _, processes = trainers.process()
+    _, processes = collectives.process()
     if processes == 1:
         return logs
     values = [float(value) for value in logs.values()]
-    means = np.mean(trainers.gather(values), axis=0)
+    means = np.mean(collectives.gather(values), axis=0)
     return dict(zip(logs, means.tolist(), strict=True))
 
 

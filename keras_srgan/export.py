@@ -1,6 +1,5 @@
 import contextlib
 import os
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_srgan.checks import get_generator
+from keras_srgan.files import replacing
 from keras_srgan.receptive_field import receptive_field
 
 SUFFIXES = {
@@ -112,10 +112,7 @@ def export(
         model = _take_photos(generator, dtype)
     spec = keras.InputSpec("uint8", shape, name="photo")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{path.name}.", dir=path.parent
-    ) as folder:
-        part = Path(folder, path.name)
+    with replacing(path) as part:
         try:
             if format == "onnx":
                 import onnx  # noqa: F401
@@ -138,7 +135,6 @@ def export(
                 "package that is not installed. `pip install "
                 f"keras-srgan[export]` provides most of them: {error}"
             ) from error
-        _put(part, path)
 
 
 def _get_shape(input_signature):
@@ -259,13 +255,3 @@ def _label_onnx(path, generator, shape):
     )
     onnx.checker.check_model(model)
     onnx.save(model, path)
-
-
-def _put(part, path):
-    # Weights first, so that the main file never refers to missing weights.
-    files = sorted(part.parent.iterdir(), key=lambda file: file == part)
-    if path.is_dir():
-        # The previous folder is deleted together with the temporary one.
-        os.replace(path, part.with_name(f"{path.name}.old"))
-    for file in files:
-        os.replace(file, path.with_name(file.name))

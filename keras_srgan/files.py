@@ -21,8 +21,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
         path: The file or folder to write or replace.
 
     Yields:
-        The path to write to, of the same name and suffix. If nothing exists
-        there at the end, `FileNotFoundError` is raised.
+        The path to write to, of the same name and suffix. Files written
+        beside it are moved as well, before it.
 
     Example:
 
@@ -41,10 +41,14 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     ) as folder:
         partial = pathlib.Path(folder, path.name)
         yield partial
+        files = sorted(
+            partial.parent.iterdir(), key=lambda file: file == partial
+        )
         if partial.is_dir() and path.is_dir():
             # A folder that is not empty cannot be replaced in one step.
             os.replace(path, pathlib.Path(tempfile.mkdtemp(dir=folder), "old"))
-        os.replace(partial, path)
+        for file in files:
+            os.replace(file, path.with_name(file.name))
 
 
 def remove_leftovers(directory: str | os.PathLike) -> None:

@@ -6,6 +6,8 @@ from keras import ops
 
 from keras_srgan.checks import check_images
 from keras_srgan.checks import check_range
+from keras_srgan.collectives import devices
+from keras_srgan.collectives import process
 from keras_srgan.dataset import EpochDataset
 from keras_srgan.distribution import FirstProcessCallback
 from keras_srgan.distribution import average
@@ -13,8 +15,6 @@ from keras_srgan.distribution import is_first
 from keras_srgan.optimizers import PlayersOptimizer
 from keras_srgan.stop_on_non_finite import StopOnNonFinite
 from keras_srgan.trainers import Trainer
-from keras_srgan.trainers import devices
-from keras_srgan.trainers import process
 
 
 class ImageModel(Trainer, keras.Model):

@@ -98,7 +98,7 @@ def clean(
         exif = _clean_exif(image)
         if exif:
             info["exif"] = exif
-    # Pillow's parser of EXIF raises nearly anything on damaged data.
+    # Damaged data, which Pillow reads but cannot write.
     except Exception as error:
         dropped.append(f"EXIF (damaged: {error})")
     profile = old.get("icc_profile")

@@ -69,11 +69,13 @@ def find_photos(
     """
     left_out = []
     if isinstance(directory, str | os.PathLike):
-        photos, left_out = _search(directory)
+        photos, left_out = search_folder(directory)
     else:
         photos = [pathlib.Path(file) for file in directory]
     if not photos:
-        found = f"; it holds only {_count(left_out)}" if left_out else ""
+        found = (
+            f"; it holds only {count_suffixes(left_out)}" if left_out else ""
+        )
         raise ValueError(
             "`directory` must hold at least one photo "
             f"({', '.join(sorted(photo_suffixes()))}){found}. "
@@ -82,7 +84,7 @@ def find_photos(
     if left_out:
         warnings.warn(
             f"Left out of {directory}, as their suffixes are not those of "
-            f"photos: {_count(left_out)}.",
+            f"photos: {count_suffixes(left_out)}.",
             stacklevel=2,
         )
     return photos
@@ -129,7 +131,18 @@ def _register():
     pillow_heif.register_heif_opener()
 
 
-def _search(directory):
+def search_folder(
+    directory: str | os.PathLike,
+) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
+    """Returns the photos in a folder, as `find_photos`, and the other files.
+
+    Args:
+        directory: Path of a folder. It may hold no photo.
+
+    Raises:
+        ValueError: The folder or a subfolder is missing or cannot be read.
+    """
+
     def fail(error):
         raise ValueError(
             "`directory` must be a folder whose subfolders can all be read "
@@ -158,8 +171,8 @@ def _search(directory):
     return sorted(photos, key=by_number), left_out
 
 
-def _count(files):
-    """Returns a text such as "2 .heic, 1 .txt"."""
+def count_suffixes(files: Sequence[pathlib.Path]) -> str:
+    """Returns a text such as `"2 .heic, 1 .txt"`."""
     counts = collections.Counter(
         file.suffix.lower() or "without suffix" for file in files
     )

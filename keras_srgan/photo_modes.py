@@ -47,9 +47,10 @@ def convert(image: Image.Image) -> tuple[Image.Image, bool, list[str]]:
     notes = []
     try:
         turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    # `metadata.clean` reports damaged EXIF.
-    except Exception:
+    # Pillow's parser of EXIF raises nearly anything, but only once.
+    except Exception as error:
         turn = None
+        notes.append(f"EXIF (damaged: {error})")
     info = image.info
     photo = image.copy() if turn is None else image.transpose(turn)
     mode = MODES.get(photo.mode, "RGB")

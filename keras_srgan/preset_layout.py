@@ -38,7 +38,7 @@ KINDS = {
 
 def to_hub_config(generator: dict) -> tuple[dict, dict]:
     """Returns `config.json` and `task.json` of a generator's `get_config`."""
-    mean = np.array(generator["input_mean"])
+    mean = np.broadcast_to(generator["input_mean"], 3)
     backbone = _serialize(
         "srgan_backbone",
         "SRGANBackbone",
@@ -51,7 +51,7 @@ def to_hub_config(generator: dict) -> tuple[dict, dict]:
         "SRGANImageConverter",
         trainable=True,
         dtype=_FLOAT32,
-        scale=1 / 127.5,
+        scale=[1 / 127.5] * 3,
         offset=(-mean / 127.5).tolist(),
     )
     preprocessor = _serialize(
@@ -60,6 +60,7 @@ def to_hub_config(generator: dict) -> tuple[dict, dict]:
         trainable=True,
         dtype=_FLOAT32,
         image_converter=converter,
+        upscale_factor=generator["scale"],
         config_file="preprocessor.json",
     )
     # The level that is zero to the last layer of the network.
@@ -80,8 +81,15 @@ def from_hub_config(task: dict) -> dict:
     task = task["config"]
     backbone = task["backbone"]["config"]
     converter = task["preprocessor"]["config"]["image_converter"]["config"]
+    if not np.allclose(converter["scale"], 1 / 127.5, rtol=1e-9):
+        raise ValueError(
+            "`scale` of the image converter must be 1 / 127.5. "
+            f"Received: scale={converter['scale']!r}"
+        )
     # The division by 127.5 has rounded the last digit.
     mean = np.round(-127.5 * np.array(converter["offset"]), 9)
+    if np.ptp(mean) == 0:
+        mean = mean.flat[0]
     return {
         **{o: backbone[t] for o, t in BACKBONE_ARGUMENTS.items()},
         **{o: task[t] for o, t in TASK_ARGUMENTS.items()},
@@ -173,9 +181,8 @@ def read_weights(content: bytes) -> dict[str, list[np.ndarray]]:
     weights = {}
 
     def read(path, group):
-        if not (isinstance(group, h5py.Group) and path.endswith("vars")):
-            return
-        if len(group):
+        is_layer = path.startswith("layers/") and path.endswith("/vars")
+        if is_layer and isinstance(group, h5py.Group) and len(group):
             weights[group.attrs["name"]] = [
                 _read_array(group[str(i)]) for i in range(len(group))
             ]

@@ -6,7 +6,7 @@ from keras import ops
 from keras_srgan.adversarial import ADVERSARIAL_LOSSES
 from keras_srgan.augmentation import Augmentation
 from keras_srgan.checks import check_images
-from keras_srgan.degradation import Degradation
+from keras_srgan.degradations import Degradation
 from keras_srgan.discriminator import Discriminator
 from keras_srgan.export import export
 from keras_srgan.generator import Generator

@@ -2,7 +2,7 @@ import math
 
 import keras
 
-from keras_srgan.trainers import process
+from keras_srgan.collectives import process
 
 
 class StopOnNonFinite(keras.callbacks.Callback):

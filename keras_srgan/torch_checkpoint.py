@@ -7,10 +7,10 @@ import numpy as np
 
 from keras_srgan.generator import Generator
 
-# PyTorch's default, which is what all known networks have; no file holds it.
+# PyTorch's default, which all known networks use. State dicts do not hold it.
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM = {"weight", "bias", "running_mean", "running_var"}
-# What a PReLU of PyTorch starts with, and still has if it was never called.
+# The initial slope of PyTorch's PReLU: the slope of a layer that is not used.
 UNTRAINED_SLOPE = 0.25
 
 
@@ -21,40 +21,44 @@ def import_torch_checkpoint(
     output_range: str = "tanh",
     pixel_shuffle: str = "crd",
 ) -> Generator:
-    """Make a generator of the weights that a PyTorch project has saved.
+    """Returns a generator with the weights of a PyTorch checkpoint.
 
-    Understands SRResNets by the shapes and the order of their layers, whatever
-    they are called: a convolution of RGB and a PReLU; residual blocks of two
-    3x3 convolutions and a PReLU; a convolution after them; for each doubling
-    a convolution, pixel shuffle and PReLU; a convolution to RGB. Any number
-    of blocks and filters, biases or none, slopes shared or per channel, and
-    batch normalizations, which are folded into the convolutions before them.
+    SRResNets are recognized by the shapes and the order of their layers,
+    whatever their names: a convolution of RGB and a PReLU; residual blocks of
+    two 3x3 convolutions and a PReLU; a convolution; for each doubling a
+    convolution, a pixel shuffle and a PReLU; a convolution to RGB. The number
+    of blocks and filters is free. Convolutions may have biases, and slopes
+    may be shared or per channel. Batch normalizations are folded into the
+    preceding convolutions.
 
-    Nothing in the file is executed: a pickle of anything but tensors is
-    refused.
+    Nothing in the file is executed. Pickles of anything but tensors raise an
+    error.
 
     Args:
-        path: Path of the file: a state dict, or a checkpoint that has one
-            inside. The first that is an SRResNet is taken.
-        mean, std: Float, or three of them: what the original normalizes its
-            input with, after division by 255. `0.5, 0.5` for a network that
-            takes [-1, 1]. Default to `0.0, 1.0`, for [0, 1].
-        output_range: String, what the original ends with: `"tanh"`, no matter
-            what range its result is scaled to, or a linear output in [0, 1],
-            `"unit"`, or [-1, 1], `"signed"`. Defaults to `"tanh"`.
-        pixel_shuffle: String, the order of channels that it shuffles:
-            `"crd"`, that of `torch.nn.PixelShuffle`, or `"dcr"`, that of
-            TensorFlow. Defaults to `"crd"`.
+        path: Path of a file that holds a state dict, or a checkpoint with a
+            state dict inside. The first one of an SRResNet is used.
+        mean: Float, or three floats for red, green and blue. The mean that
+            the original network subtracts from its input in [0, 1]. Defaults
+            to `0.0`. Use `0.5` for a network with input in [-1, 1].
+        std: Float, or three floats, positive. The standard deviation by which
+            the original network then divides. Defaults to `1.0`. Use `0.5`
+            for a network with input in [-1, 1].
+        output_range: String, the output of the original network: `"tanh"`,
+            scaled to any range, or a linear output in [0, 1], `"unit"`, or in
+            [-1, 1], `"signed"`. Defaults to `"tanh"`.
+        pixel_shuffle: String, the channel order of the pixel shuffle: `"crd"`
+            as in `torch.nn.PixelShuffle`, or `"dcr"` as in TensorFlow.
+            Defaults to `"crd"`.
 
     Returns:
-        A `Generator` that gives what the original gives, also at the border
-        of a photo.
+        A `Generator` with the outputs of the original network, including the
+        borders of photos.
 
     Raises:
-        ImportError: if PyTorch is not installed.
-        OSError: if the file cannot be read.
-        ValueError: if it is no such checkpoint, or of another architecture.
-            The message lists the keys that are missing or not understood.
+        ImportError: If PyTorch is not installed.
+        OSError: If the file cannot be read.
+        ValueError: If an argument is invalid, or if the file does not hold an
+            SRResNet. The message lists the missing and unexpected keys.
 
     Example:
 
@@ -112,7 +116,7 @@ def _check_normalization(mean, std):
     for name, value in {"mean": mean, "std": std}.items():
         if value.shape not in ((), (3,)) or not np.isfinite(value).all():
             raise ValueError(
-                f"`{name}` must be a number, or three of them. "
+                f"`{name}` must be a number or three numbers. "
                 f"Received: {name}={value.tolist()}"
             )
     if (std <= 0).any():
@@ -156,19 +160,19 @@ def _load(path):
             return torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    except Exception as error:  # of nearly any class
+    except Exception as error:  # torch.load raises many classes
         reason = str(error)
         found = re.search(r"GLOBAL (\S+)|(TorchScript)", reason)
         if found:
-            # A whole model, most often; its class is code, not data.
+            # Most often a whole pickled model, whose class is code.
             raise ValueError(
                 f"{path} holds more than tensors ({found[1] or found[2]}), "
-                "which could make it run code when read. In the project that "
-                "it is from, save the weights alone: "
+                "so reading it could run code. In the project that wrote it, "
+                "save the weights only: "
                 "`torch.save(model.state_dict(), 'weights.pth')`."
             ) from None
         raise ValueError(
-            f"{path} is not a checkpoint of PyTorch, or is damaged."
+            f"{path} is damaged or not a PyTorch checkpoint."
         ) from error
 
 
@@ -186,7 +190,7 @@ def _find_network(content, path):
 
 
 def _state_dicts(content, name=""):
-    """The tensors of all mappings that hold any, outermost first."""
+    """Yields the tensors of all mappings with weights, outermost first."""
     if isinstance(content, Mapping):
         tensors = {
             str(key): value
@@ -206,25 +210,27 @@ def _state_dicts(content, name=""):
 class _Reader:
     """Reads the layers of a state dict one after the other.
 
-    PyTorch itself keeps the order in which layers were declared, and names
-    their tensors: "weight", "bias", "running_mean", "running_var". All else
-    in a key is up to its author.
+    PyTorch keeps the order in which layers were declared and names their
+    tensors "weight", "bias", "running_mean" and "running_var". The rest of a
+    key depends on the project.
     """
 
     def __init__(self, tensors):
         self.layers = {}
         for key, tensor in tensors.items():
-            if tensor.ndim:  # not a counter, as that of batches
+            if tensor.ndim:  # skip counters, such as num_batches_tracked
                 name, _, part = key.rpartition(".")
                 if str(tensor.layout) != "torch.strided" or tensor.is_meta:
-                    raise ValueError(f"{key} holds no numbers, one a place.")
+                    raise ValueError(
+                        f"{key} holds no numbers: it is sparse or has no data."
+                    )
                 array = tensor.detach().double().numpy()
                 self.layers.setdefault(name, {})[part] = array
         self.before = None
         self._check_keys()
 
     def network(self):
-        """Arrays of all layers, convolutions as pairs of kernel and bias."""
+        """Returns the arrays of all layers; convolutions as (kernel, bias)."""
         sizes = [parts["weight"].shape for parts in self.layers.values()]
         filters = sizes[0][0]
         inner = [size[:2] == (filters, filters) for size in sizes]
@@ -235,8 +241,8 @@ class _Reader:
 
         blocks, unused = [], []
         for _ in range(sum(inner) // 2):
-            # Some declare the PReLU before or after what it stands between,
-            # and some one more, which they do not call.
+            # Some projects declare the PReLU before or after both convolutions,
+            # and some declare a second one that they never call.
             slopes = self._prelus(filters)
             before = bool(slopes)
             first = self._conv(filters, filters, 3)
@@ -256,7 +262,7 @@ class _Reader:
             end_prelu = []
         if any((slopes != UNTRAINED_SLOPE).any() for slopes in unused):
             raise ValueError(
-                "Its residual blocks have a second PReLU, which is trained."
+                "Its residual blocks have a second PReLU with trained slopes."
             )
         network["end_prelu"] = end_prelu
 
@@ -268,11 +274,11 @@ class _Reader:
         network["rgb_conv"] = self._conv(3, filters, 9)
         if self.layers:
             raise ValueError(
-                f"Unexpected, after the last layer: {_names(self._keys())}."
+                f"Unexpected after the last layer: {_names(self._keys())}."
             )
         if len(upscales) not in (1, 2, 3):
             raise ValueError(
-                f"It enlarges {2 ** len(upscales)} times, not 2, 4 or 8."
+                f"It enlarges {2 ** len(upscales)} times instead of 2, 4 or 8."
             )
         return network
 
@@ -299,8 +305,8 @@ class _Reader:
             f"{problem}: {_names(keys)}."
             for problem, keys in {
                 "Missing": missing,
-                "Not understood": unexpected,
-                "Of another shape than their weights": misshapen,
+                "Unexpected": unexpected,
+                "Shape differs from the weight's": misshapen,
             }.items()
             if keys
         ]
@@ -308,7 +314,7 @@ class _Reader:
             raise ValueError(" ".join(problems) or "It has no layers.")
 
     def _conv(self, outputs, inputs, size):
-        """A convolution, and a batch normalization that may follow it."""
+        """Reads a convolution and folds in a following normalization."""
         parts = self._next()
         shape = parts.get("weight", np.empty(0)).shape
         if len(shape) != 4 or not (
@@ -335,12 +341,12 @@ class _Reader:
         return kernel, bias
 
     def _prelu(self, filters):
-        """The slopes of a PReLU."""
+        """Reads the slopes of a PReLU."""
         found = self._prelus(filters)
         return found[0] if found else self._fail("a PReLU")
 
     def _prelus(self, filters):
-        """A list of them, if a PReLU comes, else of nothing."""
+        """Reads the slopes if the next layer is a PReLU; returns a list."""
         parts = self._next()
         shape = parts.get("weight", np.empty(0)).shape
         if parts.keys() == {"weight"} and shape in ((1,), (filters,)):
@@ -370,7 +376,7 @@ class _Reader:
         if self.layers:
             key = self._keys()[0]
             found = f"{key} of shape {self._next_size()} comes"
-        raise ValueError(f"Missing, {place}: {expected}; instead {found}.")
+        raise ValueError(f"Missing {place}: {expected}. Instead, {found}.")
 
 
 def _names(keys, limit=10):

@@ -7,6 +7,7 @@ import time
 
 from keras_srgan import callbacks
 from keras_srgan import recipe
+from keras_srgan.collectives import gather
 from keras_srgan.distribution import is_first
 from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows
@@ -16,7 +17,6 @@ from keras_srgan.files import replacing
 from keras_srgan.preset import save_preset
 from keras_srgan.settings import Settings
 from keras_srgan.settings import read_settings
-from keras_srgan.trainers import gather
 
 SETTINGS = "settings.toml"
 # Keras counts epochs up to a number.

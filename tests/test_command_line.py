@@ -15,9 +15,11 @@ import pytest
 from keras import layers
 from PIL import Image
 from PIL import ImageCms
+from PIL import features
 
 from keras_srgan import Discriminator
 from keras_srgan import Generator
+from keras_srgan import Upscaler
 from keras_srgan.cli import main
 from keras_srgan.photo import open_photo
 
@@ -131,7 +133,8 @@ def test_real_photo(upscale, name):
 
     large = open_photo(f"large/{result}")
     assert large.mode == mode
-    small = open_photo(name)
+    with Image.open(name) as file:
+        small = file.copy()
     if name.startswith("rotated"):
         small = small.rotate(-90, expand=True)
         assert ORIENTATION not in large.getexif()
@@ -195,7 +198,8 @@ BAD = {
     ),
     "text.png": (b"Dear photo,", "cannot identify"),
     "zero.png": (png(0, 7), "Cannot read"),
-    "bomb.png": (png(60000, 60000), "decompression bomb"),
+    "bomb.png": (png(60000, 60000), "--max-megapixels"),
+    "vector.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n", "cannot identify"),
 }
 
 
@@ -408,7 +412,6 @@ def test_finished_photos_are_skipped_unless_told_to_overwrite(upscale):
 @pytest.mark.parametrize(
     "arguments, reason",
     [
-        (["a.png", "a.tif", "-o", "out"], "both become out/a.png"),
         (["a.png", "-o", "."], "would be overwritten"),
         (["a.png", "-o", "link.png"], "would be overwritten"),
         (["folder", "-o", "folder"], "would be overwritten"),
@@ -463,6 +466,216 @@ def test_help(capsys):
         main(["upscale", "--help"])
     assert stop.value.code == 0
     assert "photo-x4.jpg" in capsys.readouterr().out
+
+
+def test_p_png_beside_p_bmp(upscale):
+    """waifu2x-ncnn-vulkan #27: such a folder was refused as a whole."""
+    Path("photos").mkdir()
+    for name in "p.bmp", "p.png", "q.tif", "r.jpg", "r.jpeg":
+        photo().save(f"photos/{name}")
+    for finished in 0, 5:
+        status, out, _ = upscale("photos")
+        assert status == 0
+        assert f"{finished} finished before" in out
+        assert files("photos-x4") == [
+            "p.bmp.png",
+            "p.png",
+            "q.png",
+            "r.jpeg",
+            "r.jpg",
+        ]
+    assert upscale("photos", "-o", "all", "--format", "jpg")[0] == 0
+    assert files("all") == [
+        "p.bmp.jpg",
+        "p.png.jpg",
+        "q.jpg",
+        "r.jpeg.jpg",
+        "r.jpg",
+    ]
+    status, out, _ = upscale("photos/p.png", "photos/p.bmp")
+    assert status == 0 and "2 enlarged" in out
+    assert Path("photos/p-x4.png").exists()
+    assert Path("photos/p.bmp-x4.png").exists()
+
+
+def test_photos_of_one_name_from_two_folders(upscale):
+    for name in "a/p.png", "b/p.png", "b/q.png":
+        Path(name).parent.mkdir(exist_ok=True)
+        photo().save(name)
+    status, out, err = upscale("a", "b", "-o", "out")
+    assert status == 1
+    assert "a/p.png and b/p.png would both become out/p.png" in err
+    assert out.splitlines()[-1].startswith("1 enlarged, 2 failed")
+    assert files("out") == ["q.png"]
+
+
+@pytest.mark.parametrize("length", [245, 251, 252, 255])
+def test_long_names(upscale, length):
+    """upscayl #118, #132: names that leave no room for an ending."""
+    Path("photos").mkdir()
+    name = "n" * (length - 4) + ".png"
+    photo().save(f"photos/{name}")
+    photo().save("photos/short.png")
+    status, out, err = upscale(f"photos/{name}", "photos/short.png")
+    if length + len("-x4") <= 255:
+        assert (status, err) == (0, "")
+    else:
+        # It is named before any work, and the other photo is enlarged.
+        assert status == 1
+        assert len(err.splitlines()) == 1 and name in err
+        assert f"{length + 3} bytes, more than the 255 allowed" in err
+        assert "1 enlarged, 1 failed" in out
+    assert Path("photos/short-x4.png").exists()
+    # In another folder no ending is needed.
+    assert upscale("photos", "-o", "out")[0] == 0
+    assert name in files("out")
+
+
+def test_long_names_that_do_not_exist(upscale):
+    status, _, err = upscale("n" * 300 + ".png")
+    assert status == 1 and "n" * 300 in err
+
+
+NOT_UTF8 = b"caf\xe9.png"
+
+
+def test_names_that_cannot_be_printed(upscale, models):
+    """dangerzone #768: a name that is not UTF-8 ended the whole batch."""
+    names = [
+        NOT_UTF8,
+        "ünïcödé.png".encode(),
+        b"two\nlines \x1b[31m.png",
+        b"z.png",
+    ]
+    os.mkdir("photos")
+    for name in names:
+        photo().save(os.path.join(b"photos", name))
+    (Path("photos") / os.fsdecode(b"bad\xff.jpg")).write_bytes(b"no photo")
+    for encoding, cafe in ("ascii", "caf\\xe9"), ("utf-8", "caf\\xe9"):
+        shutil.rmtree("photos-x4", ignore_errors=True)
+        process = subprocess.run(
+            [sys.executable, "-m", "keras_srgan.cli", "upscale", "photos"]
+            + ["--model", str(models / "nearest.keras")],
+            env={
+                **os.environ,
+                "KERAS_BACKEND": keras.backend.backend(),
+                "PYTHONPATH": str(ROOT),
+                "PYTHONIOENCODING": encoding,
+            },
+            capture_output=True,
+        )
+        out, err = process.stdout.decode(encoding), process.stderr.decode()
+        assert process.returncode == 1
+        assert sorted(os.listdir(b"photos-x4")) == sorted(names)
+        assert cafe in out and "two\\nlines \\x1b[31m.png" in out
+        assert len(out.splitlines()) == len(names) + 1
+        assert "bad\\xff.jpg" in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize("made", [0, 3])
+def test_folder_that_cannot_be_written_to(upscale, made):
+    """upscayl #842, #1492: it was noticed after the work, for each photo."""
+    Path("photos").mkdir()
+    for i in range(3):
+        photo().save(f"photos/{i}.png")
+    # The superuser may write to any real folder, but not to this one.
+    status, out, err = upscale("photos", "-o", "/proc/none")
+    assert status == 1
+    assert "Cannot write to /proc" in err and "(3 photos)" in err
+    assert len(err.splitlines()) == 1
+    assert " -> " not in out
+    # Finished photos need no writing.
+    assert files("photos") == ["0.png", "1.png", "2.png"]
+
+
+def test_other_folders_are_written_to(upscale):
+    photo().save("photo.png")
+    if os.geteuid():
+        os.mkdir("locked")
+        photo().save("locked/photo.png")
+        os.chmod("locked", 0o500)
+        status, out, err = upscale("locked/photo.png", "photo.png")
+        os.chmod("locked", 0o700)
+    else:
+        status, out, err = upscale("/proc/none/photo.png", "photo.png")
+    assert status == 1
+    assert len(err.splitlines()) == 1 and "Cannot write to" in err
+    assert Path("photo-x4.png").exists()
+
+
+def test_repeated_commands_do_not_enlarge_results(upscale):
+    """`keras-srgan upscale *.jpg` twice: the second time, of more files."""
+    for name in "a.jpg", "b.jpg":
+        photo().save(name)
+    assert upscale("a.jpg", "b.jpg")[0] == 0
+    before = files()
+    status, out, err = upscale(*before)
+    assert status == 0
+    assert files() == before == ["a-x4.jpg", "a.jpg", "b-x4.jpg", "b.jpg"]
+    assert "2 finished before" in out
+    assert "left out, as an earlier result: a-x4.jpg" in err
+
+
+def test_all_that_pillow_reads_is_found_and_the_rest_counted(upscale):
+    """upscayl #888, #1491: some suffixes were passed over in silence."""
+    Path("photos").mkdir()
+    made = []
+    for suffix in "jfif jpe jp2 gif png apng bmp ppm tga mpo pcx qoi".split():
+        try:
+            photo().save(f"photos/{suffix}.{suffix}")
+        except (KeyError, ValueError):  # not in older versions of Pillow
+            continue
+        made.append(f"{suffix}.png")
+    if features.check("avif"):
+        photo().save("photos/avif.AVIF")
+        made.append("avif.png")
+    for name in "a.heic", "b.HEIC", "c.cr2", "d.txt", "e", ".hidden.txt":
+        Path("photos", name).touch()
+    status, out, err = upscale("photos")
+    assert status == 0
+    assert files("photos-x4") == sorted(made)
+    assert "2 .heic" in err and "1 .cr2" in err and "1 .txt" in err
+    assert "1 without suffix" in err
+    assert "pip install pillow-heif" in err
+
+
+def test_max_megapixels(upscale):
+    """realesrgan-gui #34: photos of 200 megapixels were bombs to Pillow."""
+    photo(width=50, height=40).save("photo.png")
+    status, _, err = upscale("photo.png", "--max-megapixels", "0.001")
+    assert status == 1
+    assert "photo.png" in err and "--max-megapixels" in err
+    assert upscale("photo.png", "--max-megapixels", "0.002")[0] == 0
+
+
+def test_large_jpeg(upscale):
+    """sdnext #1048: libjpeg's limit is 65,500 pixels, not 65,535."""
+    photo(width=16376, height=1).save("long.jpg")
+    status, _, err = upscale("long.jpg")
+    assert status == 1
+    assert "65500 pixels" in err and "--format png" in err
+    assert files() == ["long.jpg"]
+    assert upscale("long.jpg", "--size", "65500x4")[0] == 0
+    assert open_photo("long-65500x4.jpg").size == (65500, 4)
+
+
+def test_errors_of_the_network_name_the_photo(upscale, monkeypatch):
+    """InvokeAI #939: NaN from the network was saved as a black photo."""
+    real = Upscaler.__call__
+
+    def fragile(self, image, **options):
+        if getattr(image, "width", 1) == 20:
+            raise ValueError("the output is not finite")
+        return real(self, image, **options)
+
+    monkeypatch.setattr(Upscaler, "__call__", fragile)
+    photo(width=20, height=20).save("bad.png")
+    photo().save("good.png")
+    status, out, err = upscale("bad.png", "good.png")
+    assert status == 1
+    assert err == "failed: bad.png: the output is not finite\n"
+    assert "1 enlarged, 1 failed" in out
+    assert files() == ["bad.png", "good-x4.png", "good.png"]
 
 
 # === Network ===

@@ -259,6 +259,8 @@ def test_an_unreadable_subfolder_is_an_error(tmp_path, monkeypatch):
         {"seed": -1},
         {"workers": -1},
         {"on_error": "ignore"},
+        {"sampling": "area"},
+        {"max_megapixels": 0},
     ],
 )
 def test_wrong_arguments(tmp_path, arguments):
@@ -331,6 +333,74 @@ def test_batches_are_indexed_as_a_sequence_is(tmp_path):
     np.testing.assert_array_equal(photos[-1], photos[1])
     with pytest.raises(IndexError):
         photos[2]
+
+
+def test_sampling_in_proportion_to_pixels(tmp_path):
+    sizes = [(20, 20), (40, 20), (40, 40)]
+    files = [
+        save_map(tmp_path / f"{i}.png", i, size) for i, size in enumerate(sizes)
+    ]
+    photos = ImageFolder(
+        files,
+        16,
+        batch_size=70,
+        crop="random",
+        crops_per_photo=70,
+        sampling="pixels",
+    )
+    for epoch in 0, 1:
+        photos.set_epoch(epoch)
+        counts = np.bincount(numbers(photos))
+        assert np.abs(counts - [30, 60, 120]).max() <= 1
+    assert [corners(batch) for batch in photos.split(1)[0]] != []
+    with pytest.raises(ValueError, match='needs `crop="random"`'):
+        ImageFolder(files, 16, sampling="pixels")
+
+
+def test_sampling_does_not_favor_very_large_photos(tmp_path):
+    files = [
+        save_map(tmp_path / "0.png", 0, (800, 500)),
+        save_map(tmp_path / "1.png", 1, (1600, 500)),
+    ]
+    photos = ImageFolder(
+        files, 16, 20, "random", crops_per_photo=10, sampling="pixels"
+    )
+    assert np.bincount(numbers(photos)).tolist() == [10, 10]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_sampling_names_bad_files(tmp_path, workers):
+    files = save_maps(tmp_path, 4)
+    files[1].write_bytes(b"no photo")
+    photos = ImageFolder(
+        files, 16, 4, "random", 5, sampling="pixels", workers=workers
+    )
+    with pytest.warns(UserWarning, match="1.png.*Skipped"):
+        assert 1 not in numbers(photos)
+
+
+def test_large_photos_are_halved(tmp_path):
+    large = save_map(tmp_path / "large.png", 1, (200, 100))
+    small = save_map(tmp_path / "small.png", 2, (50, 100))
+    photos = ImageFolder(
+        [large, small],
+        25,
+        shuffle=False,
+        max_megapixels=0.005,
+        cache_dir=tmp_path / "cache",
+        cache_bytes=0,
+    )
+    for _ in range(2):
+        batch = photos[0]
+        # Each pixel of the first is the mean of 2 x 2.
+        columns = batch[0, 0, :, 0].astype(int)
+        assert np.all(np.diff(columns) == 2)
+        assert np.all(np.diff(batch[1, 0, :, 0].astype(int)) == 1)
+    # The cache on disk is not that of whole photos.
+    whole = ImageFolder(
+        [large, small], 25, cache_dir=tmp_path / "cache", cache_bytes=0
+    )
+    assert np.all(np.diff(whole[0][..., 0].astype(int), axis=2) == 1)
 
 
 # === Determinism ===
@@ -550,6 +620,16 @@ def test_a_bad_file_is_opened_once(spoiled, reads):
         photos[0]
     opened = [reads.get() for _ in range(reads.qsize())]
     assert [opened.count(f"{i}.png") for i in (0, 1, 4, 6)] == [2, 1, 1, 1]
+
+
+def test_small_photos_do_not_stay_in_memory(spoiled, reads):
+    photos = ImageFolder(spoiled, 16, batch_size=8, shuffle=False, workers=1)
+    with pytest.warns(UserWarning, match="Skipped"):
+        photos[0]
+    assert len(photos._cache) == 5
+    # With all good photos in memory, no other thread reads.
+    photos._pool.shutdown()
+    assert numbers([photos[0]]) == [0, 2, 2, 3, 5, 5, 7, 7]
 
 
 @pytest.mark.filterwarnings("ignore:.*Skipped")

@@ -127,3 +127,38 @@ def test_each_change_is_as_strong_as_asked(name, low, high, measure):
 def test_augmentation_names_a_bad_argument(name):
     with pytest.raises(ValueError, match=f"`{name}`.*{name}=-1"):
         Augmentation(**{name: -1})
+
+
+OFF = dict.fromkeys(COLOURS, 0)
+
+
+def test_augmentation_turns_photos_by_all_symmetries_of_a_square():
+    photo = np.random.default_rng(0).integers(0, 256, (6, 6, 3), "uint8")
+    symmetries = [
+        np.rot90(image, turns)
+        for image in (photo, photo[:, ::-1])
+        for turns in range(4)
+    ]
+    augment = Augmentation(turn=True, seed=0, **OFF)
+    results = as_numpy(augment(np.stack([photo] * 400), training=True))
+    found = [
+        [np.array_equal(result, symmetry) for symmetry in symmetries]
+        for result in results
+    ]
+    np.testing.assert_array_equal(np.sum(found, axis=1), 1)
+    # Each for an eighth of the photos: 50, give or take 7.
+    counts = np.sum(found, axis=0)
+    assert counts.min() > 20 and counts.max() < 80
+
+
+def test_augmentation_only_turns_square_photos(noise):
+    with pytest.raises(ValueError, match=r"square.*\(3, 48, 64, 3\)"):
+        Augmentation(turn=True)(noise, training=True)
+
+
+def test_augmentation_leaves_the_callers_tensor_alone():
+    images = ops.convert_to_tensor(np.full((2, 8, 8, 3), 100.0, "float32"))
+    augment = Augmentation(flip=False, **{**OFF, "brightness": 0.5})
+    augmented = augment(images, training=True)
+    assert np.abs(as_numpy(augmented) - 100).min() > 0
+    assert (as_numpy(images) == 100).all()

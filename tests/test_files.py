@@ -85,6 +85,15 @@ def test_folders_are_replaced_as_a_whole(tmp_path):
     assert names(tmp_path) == ["model"]
 
 
+def test_files_beside_it_are_moved_as_well(tmp_path):
+    (tmp_path / "model.bin").write_text("old")
+    with replacing(tmp_path / "model.xml") as partial:
+        partial.write_text("new")
+        partial.with_suffix(".bin").write_text("new")
+    assert names(tmp_path) == ["model.bin", "model.xml"]
+    assert (tmp_path / "model.bin").read_text() == "new"
+
+
 def test_new_files_have_the_usual_permissions(tmp_path):
     usual = tmp_path / "usual"
     usual.touch()

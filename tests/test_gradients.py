@@ -7,7 +7,9 @@ import pytest
 from keras_srgan import SRGAN
 from keras_srgan import Discriminator
 from keras_srgan import Generator
+from keras_srgan import UNetDiscriminator
 from keras_srgan import VGGContentLoss
+from keras_srgan.vgg import LAYERS as VGG19_LAYERS
 
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
@@ -22,25 +24,14 @@ class Weights:
         ]
         self.next = iter(self.leaves)
 
-    def conv(self, x, size, stride=1, bias=True):
+    def conv(self, x, size, bias=True):
         kernel = next(self.next).permute(3, 2, 0, 1)
         bias = next(self.next) if bias else None
-        if stride == 1:
-            return functional.conv2d(x, kernel, bias, padding=size // 2)
-        # "same" padding at an even size: all of it on the far side.
-        return functional.conv2d(
-            functional.pad(x, (0, 1, 0, 1)), kernel, bias, stride
-        )
+        return functional.conv2d(x, kernel, bias, padding=size // 2)
 
     def prelu(self, x):
         slope = next(self.next).reshape(1, -1, 1, 1)
         return torch.where(x > 0, x, slope * x)
-
-    def dense(self, x):
-        kernel, bias = next(self.next), next(self.next)
-        return torch.einsum("bchw,cd->bdhw", x, kernel) + bias.reshape(
-            1, -1, 1, 1
-        )
 
 
 def shuffle(x):
@@ -62,35 +53,181 @@ def generate(weights, lr, num_blocks):
     return torch.tanh(weights.conv(x, 9))
 
 
-def discriminate(weights, x):
-    for i in range(8):
-        x = functional.leaky_relu(weights.conv(x, 3, 1 + i % 2), 0.2)
-    return weights.dense(functional.leaky_relu(weights.dense(x), 0.2))
+class TorchDiscriminator(torch.nn.Module):
+    """`Discriminator(spectral_normalization=...)` in PyTorch's own layers."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.convs = torch.nn.ModuleList(
+            [torch_conv(layer) for layer in model.layers if layer.weights]
+        )
+
+    def forward(self, x):
+        *convs, last = self.convs
+        for conv in convs:
+            x = functional.leaky_relu(apply_conv(conv, x), 0.2)
+        return last(x)
+
+
+class TorchUNet(TorchDiscriminator):
+    """`UNetDiscriminator` in PyTorch's own layers."""
+
+    def forward(self, x):
+        def relu(conv, x):
+            return functional.leaky_relu(apply_conv(conv, x), 0.2)
+
+        def double(x):
+            return functional.interpolate(
+                x, scale_factor=2, mode="bilinear", align_corners=False
+            )
+
+        start, *downs, up_2, up_1, up_0, end_0, end_1, last = self.convs
+        x0 = relu(start, x)
+        x1 = relu(downs[0], x0)
+        x2 = relu(downs[1], x1)
+        x3 = relu(downs[2], x2)
+        x = relu(up_2, double(x3)) + x2
+        x = relu(up_1, double(x)) + x1
+        x = relu(up_0, double(x)) + x0
+        return apply_conv(last, relu(end_1, relu(end_0, x)))
+
+
+def torch_conv(layer):
+    """A convolution or dense layer of Keras as a `torch.nn.Conv2d`."""
+    kernel = torch.tensor(np.array(layer.kernel.numpy()))
+    if kernel.ndim == 2:
+        kernel = kernel[None, None]
+    height, width, channels, filters = kernel.shape
+    conv = torch.nn.Conv2d(
+        channels,
+        filters,
+        (height, width),
+        stride=getattr(layer, "strides", 1),
+        bias=layer.use_bias,
+    )
+    conv.weight.data = kernel.permute(3, 2, 0, 1)
+    if layer.use_bias:
+        conv.bias.data = torch.tensor(np.array(layer.bias.numpy()))
+    if hasattr(layer, "left_vector"):
+        conv = torch.nn.utils.spectral_norm(conv)
+        vector = np.array(layer.left_vector.numpy())[:, 0]
+        conv.weight_u.copy_(torch.tensor(vector))
+    return conv
+
+
+def apply_conv(conv, x):
+    size, stride = conv.kernel_size[0], conv.stride[0]
+    before = (size - stride) // 2  # "same" padding at an even size
+    after = size - stride - before
+    return conv(functional.pad(x, (before, after, before, after)))
 
 
 def vgg_features(weights, x, convs):
-    """`x` in [-1, 1]; `convs` convolutions, blocks of 2, 2, 4, 4, 4."""
+    """`x` in [-1, 1]; `convs` convolutions, blocks of 2, 2, 4, 4, 4.
+
+    Returns the outputs before and after activation, by layer.
+    """
     mean = torch.tensor([103.939, 116.779, 123.68]).reshape(1, 3, 1, 1)
     x = (x.flip(1) + 1) * 127.5 - mean
-    for i in range(convs):
-        if i in (2, 4, 8, 12):
+    linear, activated = {}, {}
+    for name in VGG19_LAYERS[:convs]:
+        if name.endswith("conv1") and not name.startswith("block1"):
             x = functional.max_pool2d(x, 2)
-        x = functional.relu(weights.conv(x, 3))
-    return x / 12.75
+        linear[name] = weights.conv(x, 3)
+        x = activated[name] = functional.relu(linear[name])
+    return linear, activated
 
 
-@pytest.mark.parametrize("content_loss", ["vgg", "mse"])
-def test_gradients_equal_those_written_by_hand(content_loss, photos):
-    # No clipped areas, where neighbours tie in VGG19's poolings.
+def grid_loss(sr, hr):
+    errors = functional.pixel_unshuffle((sr - hr) / 2, 4)
+    means = functional.avg_pool2d(errors, 8, stride=4)
+    # PyTorch's channels are colors, then positions.
+    batch, _, height, width = means.shape
+    means = means.reshape(batch, 3, 16, height, width)
+    return (torch.sqrt(means.var(2, unbiased=False) + 1e-8) - 1e-4).mean()
+
+
+def entropy(logits, real):
+    target = torch.full_like(logits, float(real))
+    return functional.binary_cross_entropy_with_logits(logits, target)
+
+
+ADVERSARIAL = {
+    "vanilla": (
+        lambda real, fake: entropy(fake, True),
+        lambda real, fake: entropy(real, True) + entropy(fake, False),
+    ),
+    "relativistic": (
+        lambda real, fake: (
+            entropy(real - fake.mean(), False)
+            + entropy(fake - real.mean(), True)
+        ),
+        lambda real, fake: (
+            entropy(real - fake.mean(), True)
+            + entropy(fake - real.mean(), False)
+        ),
+    ),
+    "hinge": (
+        lambda real, fake: -fake.mean(),
+        lambda real, fake: (
+            functional.relu(1 - real).mean() + functional.relu(1 + fake).mean()
+        ),
+    ),
+    "least_squares": (
+        lambda real, fake: (fake - 1).square().mean() / 2,
+        lambda real, fake: (
+            (real - 1).square().mean() / 2 + fake.square().mean() / 2
+        ),
+    ),
+}
+PIXEL = {"mse": functional.mse_loss, "mae": functional.l1_loss}
+LAYERS = {"block1_conv2": 0.1, "block2_conv1": 1.0, "block3_conv1": 0.5}
+DISCRIMINATORS = {
+    "plain": (lambda: Discriminator(filters=4), TorchDiscriminator),
+    "spectral": (
+        lambda: Discriminator(filters=4, spectral_normalization=True),
+        TorchDiscriminator,
+    ),
+    "unet": (lambda: UNetDiscriminator(filters=4), TorchUNet),
+}
+
+
+@pytest.mark.parametrize(
+    "content_loss, adversarial_loss, pixel_loss, grid_weight, discriminator",
+    [
+        ("vgg", "vanilla", None, 0, "plain"),
+        ("mse", "vanilla", None, 0, "plain"),
+        ("layers", "relativistic", "mae", 0, "plain"),
+        ("mse", "hinge", "mse", 3, "spectral"),
+        ("mae", "least_squares", "mse", 3, "unet"),
+    ],
+)
+def test_gradients_equal_those_written_by_hand(
+    content_loss,
+    adversarial_loss,
+    pixel_loss,
+    grid_weight,
+    discriminator,
+    photos,
+):
+    # No clipped areas, where neighbors tie in VGG19's poolings.
     photos = photos // 2 + 64
     convs = 5
     loss = content_loss
     if content_loss == "vgg":
         loss = VGGContentLoss("block3_conv1", weights=None)
-        loss.build()
+    if content_loss == "layers":
+        loss = VGGContentLoss(
+            LAYERS,
+            weights=None,
+            before_activation=True,
+            distance="absolute",
+            feature_scale=0.02,
+        )
+    make_discriminator, torch_discriminator = DISCRIMINATORS[discriminator]
     srgan = SRGAN(
         Generator(num_blocks=2, filters=4),
-        Discriminator(filters=4),
+        make_discriminator(),
         augmentation=keras.layers.Identity(),
     )
     # With a rate of 1 and no momentum, a step is minus the gradient.
@@ -99,6 +236,10 @@ def test_gradients_equal_those_written_by_hand(content_loss, photos):
         keras.optimizers.SGD(1.0),
         content_loss=loss,
         adversarial_weight=0.1,
+        adversarial_loss=adversarial_loss,
+        pixel_weight=0.5 if pixel_loss else 0,
+        pixel_loss=pixel_loss or "mse",
+        grid_weight=grid_weight,
     )
     # Larger kernels, so that no gradient is lost in rounding.
     for weight in srgan.trainable_variables:
@@ -107,33 +248,54 @@ def test_gradients_equal_those_written_by_hand(content_loss, photos):
     before = [np.array(v.numpy()) for v in srgan.trainable_variables]
     count = len(srgan.generator.trainable_variables)
 
-    g, d = Weights(before[:count]), Weights(before[count:])
+    g, d = Weights(before[:count]), torch_discriminator(srgan.discriminator)
     real = torch.tensor(photos.astype("float32")).permute(0, 3, 1, 2)
     lr = keras.ops.convert_to_numpy(srgan.degradation(photos))
     lr = torch.tensor(lr).permute(0, 3, 1, 2)
     hr, lr = real / 127.5 - 1, lr / 127.5 - 1
     sr = generate(g, lr, num_blocks=2)
-    if content_loss == "vgg":
-        kernels = [np.array(v.numpy()) for v in loss.variables]
-        content = functional.mse_loss(
-            vgg_features(Weights(kernels), sr, convs),
-            vgg_features(Weights(kernels), hr, convs),
-        )
+    if content_loss in PIXEL:
+        content = PIXEL[content_loss](sr, hr)
     else:
-        content = functional.mse_loss(sr, hr)
-    entropy = functional.binary_cross_entropy_with_logits
-    fake = discriminate(d, sr)
-    generator_loss = content + 0.1 * entropy(fake, torch.ones_like(fake))
-    d.next = iter(d.leaves)
-    true = discriminate(d, hr)
-    d.next = iter(d.leaves)
-    fake = discriminate(d, sr.detach())
-    critic_loss = entropy(true, torch.ones_like(true)) + entropy(
-        fake, torch.zeros_like(fake)
-    )
+        loss.build()
+        kernels = [np.array(v.numpy()) for v in loss.variables]
+        (sr_linear, sr_active), (hr_linear, hr_active) = (
+            vgg_features(Weights(kernels), images, convs) for images in (sr, hr)
+        )
+        if content_loss == "vgg":
+            content = functional.mse_loss(
+                sr_active["block3_conv1"] / 12.75,
+                hr_active["block3_conv1"] / 12.75,
+            )
+        else:
+            content = sum(
+                weight
+                * 0.02
+                * functional.l1_loss(sr_linear[name], hr_linear[name])
+                for name, weight in LAYERS.items()
+            )
+    true, fake = d(hr), d(sr)
+    generator_adversarial, critic = ADVERSARIAL[adversarial_loss]
+    generator_loss = content + 0.1 * generator_adversarial(true, fake)
+    if pixel_loss:
+        generator_loss = generator_loss + 0.5 * PIXEL[pixel_loss](sr, hr)
+    if grid_weight:
+        generator_loss = generator_loss + grid_weight * grid_loss(sr, hr)
+    critic_loss = critic(true, fake)
+    # Keras keeps the kernel and then the bias of each layer.
+    leaves = [
+        parameter
+        for conv in d.convs
+        for parameter in (getattr(conv, "weight_orig", conv.weight), conv.bias)
+        if parameter is not None
+    ]
     expected = [
-        *torch.autograd.grad(generator_loss, g.leaves),
-        *torch.autograd.grad(critic_loss, d.leaves),
+        *torch.autograd.grad(generator_loss, g.leaves, retain_graph=True),
+        *(
+            # To Keras' order of axes; a dense kernel has no others.
+            gradient.permute(2, 3, 1, 0) if gradient.ndim == 4 else gradient
+            for gradient in torch.autograd.grad(critic_loss, leaves)
+        ),
     ]
 
     logs = srgan.train_on_batch(photos, return_dict=True)
@@ -145,13 +307,18 @@ def test_gradients_equal_those_written_by_hand(content_loss, photos):
         old - np.array(variable.numpy())
         for old, variable in zip(before, srgan.trainable_variables, strict=True)
     ]
-    # What rounding puts on the other side of a kink of VGG19 jumps.
-    tolerance = 2e-3 if content_loss == "mse" else 0.2
+    # A unit that rounding puts on the other side of a kink of VGG19 jumps.
+    tolerance = 2e-3 if content_loss in PIXEL else 0.2
     for variable, ours, theirs in zip(
         srgan.trainable_variables, actual, expected, strict=True
     ):
-        theirs = theirs.numpy()
+        theirs = theirs.numpy().reshape(ours.shape)
         scale = np.abs(theirs).max()
+        if adversarial_loss in ("relativistic", "hinge"):
+            # Adding a constant to all logits changes nothing, or cancels.
+            if variable is srgan.discriminator.get_layer("logit").bias:
+                assert max(scale, np.abs(ours).max()) < 1e-6
+                continue
         assert scale > 0, variable.path
         np.testing.assert_allclose(
             ours, theirs, atol=tolerance * scale, err_msg=variable.path

@@ -47,6 +47,17 @@ def test_api_pages_have_all_public_names():
     assert set(keras_srgan.__all__) <= set(documented)
 
 
+def test_packages_on_api_pages_list_their_names():
+    # Without `__all__`, the page of a package would be empty.
+    pages = "".join(read(path) for path in (ROOT / "docs/api").glob("*.md"))
+    for name in re.findall(
+        r"^::: (keras_srgan\.[a-z_]+)$", pages, re.MULTILINE
+    ):
+        package = ROOT / name.replace(".", "/") / "__init__.py"
+        if package.exists():
+            assert "\n__all__ = [" in package.read_text(encoding="utf-8"), name
+
+
 def test_type_checkers_see_the_public_names():
     imported = re.findall(
         r"^    from keras_srgan\.(\w+) import (\w+)$",

@@ -93,6 +93,7 @@ def installed(backend):
         ["evaluate", "--help"],
         ["export", "--help"],
         ["import-torch", "--help"],
+        ["train", "--help"],
         ["presets"],
     ],
     ids=" ".join,

@@ -45,6 +45,7 @@ LAYERS = {
         "photo_cache",
         "sampling",
         "schedules",
+        "spectral",
     ],
     "networks and losses": [
         "adversarial",

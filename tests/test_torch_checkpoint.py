@@ -1,6 +1,5 @@
 """Networks of PyTorch, written here by hand, and what is made of them."""
 
-import argparse
 import pickle
 import sys
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_srgan import Generator
-from keras_srgan.commands import import_torch
+from keras_srgan.cli import main
 from keras_srgan.torch_checkpoint import import_torch_checkpoint
 from keras_srgan.upscaling import upscale
 
@@ -282,7 +281,7 @@ def put(**tensors):
         ),
         (
             put(other__gamma=torch.zeros(2, 2), other__beta=torch.ones(1)),
-            r"Not understood: other\.gamma, other\.beta",
+            r"Unexpected: other\.gamma, other\.beta",
         ),
         (
             put(more__weight=torch.zeros(3, 3, 1, 1), more__bias=torch.ones(3)),
@@ -294,7 +293,7 @@ def put(**tensors):
         ),
         (
             put(start__0__bias=torch.zeros(5)),
-            r"another shape.*start\.0\.bias \(5,\)",
+            r"Shape differs.*start\.0\.bias \(5,\)",
         ),
         (
             put(
@@ -342,9 +341,9 @@ class Trap:
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"not a checkpoint\n", "is not a checkpoint of PyTorch"),
-        (b"", "is not a checkpoint of PyTorch"),
-        (pickle.dumps(Trap()), r"is not a checkpoint|exec"),
+        (b"not a checkpoint\n", "not a PyTorch checkpoint"),
+        (b"", "not a PyTorch checkpoint"),
+        (pickle.dumps(Trap()), r"not a PyTorch checkpoint|exec"),
     ],
 )
 def test_files_of_other_kinds(content, message, tmp_path):
@@ -431,9 +430,7 @@ def test_the_level_around_a_photo():
 
 
 def run(*arguments):
-    parser = argparse.ArgumentParser()
-    import_torch.add_arguments(parser)
-    return import_torch.run(parser.parse_args([str(a) for a in arguments]))
+    return main(["import-torch", *map(str, arguments)])
 
 
 def test_command(save, tmp_path, capsys):
@@ -456,7 +453,7 @@ def test_command_with_bad_files(save, tmp_path, capsys):
     output = tmp_path / "model.keras"
     (tmp_path / "text.pth").write_text("not a checkpoint")
     for path, out, message in [
-        (tmp_path / "text.pth", output, "text.pth is not a checkpoint"),
+        (tmp_path / "text.pth", output, "text.pth is damaged or not"),
         (tmp_path / "absent.pth", output, "absent.pth"),
         (save(Net().state_dict()), tmp_path / "model.h5", "-o must end in"),
     ]:

@@ -7,11 +7,11 @@ import h5py
 import keras
 import numpy as np
 
+from keras_srgan.collectives import gather
 from keras_srgan.distribution import is_first
 from keras_srgan.files import make_writable
 from keras_srgan.files import remove_leftovers
 from keras_srgan.files import replacing
-from keras_srgan.trainers import gather
 
 
 class RunBackup(keras.callbacks.Callback):

@@ -3,7 +3,7 @@ import time
 import keras
 import numpy as np
 
-from keras_srgan.trainers import gather
+from keras_srgan.collectives import gather
 
 
 class TimeLimit(keras.callbacks.Callback):

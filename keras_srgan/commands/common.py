@@ -1,5 +1,7 @@
 import contextlib
 import os
+import sys
+from typing import TextIO
 
 import numpy as np
 from rich.console import Console
@@ -14,6 +16,33 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 class CommandError(Exception):
     """An error in the command line, reported without a traceback."""
+
+
+def printable(text: str, stream: TextIO) -> str:
+    """Returns a text that a stream can print, on one line.
+
+    File names may hold bytes that are not UTF-8, letters that the terminal
+    does not have, and control characters. They are escaped.
+
+    Args:
+        text: String.
+        stream: Where it will be printed.
+    """
+    text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def print_line(text: str, stream: TextIO | None = None) -> None:
+    """Prints one line, with characters that cannot be printed escaped.
+
+    Args:
+        text: String.
+        stream: Where to. Defaults to standard output.
+    """
+    stream = stream or sys.stdout
+    print(printable(text, stream), file=stream, flush=True)
 
 
 def progress_bar(**options) -> Progress:

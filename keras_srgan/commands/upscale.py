@@ -1,9 +1,9 @@
-"""Enlarge photos, and folders of photos, four times.
+"""Enlarge photos, and folders of photos, four times per side.
 
 photo.jpg becomes photo-x4.jpg beside it, and the folder photos becomes
-photos-x4, with the same names and subfolders. A photo that is finished is not
-made again, so a command that was stopped goes on when it is repeated. Exit
-status: 0 if all went well, 1 if a photo failed, 2 if the command is wrong,
+photos-x4, with the same names and subfolders. Finished photos are not made
+again, so a command that was stopped resumes when it is repeated. Exit status:
+0 if all photos were enlarged, 1 if a photo failed, 2 if the command is wrong,
 130 if it was interrupted.
 """
 
@@ -17,21 +17,22 @@ import time
 import warnings
 from pathlib import Path
 
-from PIL import Image
-
 from keras_srgan.commands.common import PRECISIONS
-from keras_srgan.commands.common import CommandError
 from keras_srgan.commands.common import load_upscaler
+from keras_srgan.commands.common import print_line
+from keras_srgan.commands.common import printable
 from keras_srgan.commands.common import progress_bar
 from keras_srgan.commands.common import use_device
+from keras_srgan.commands.outputs import plan
 from keras_srgan.photo import FORMATS
+from keras_srgan.photo import MAX_MEGAPIXELS
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import save_photo
-from keras_srgan.photo_files import find_photos
+from keras_srgan.photo_files import count_suffixes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the command."""
+    """Adds the options of the command."""
     parser.add_argument(
         "photos",
         nargs="+",
@@ -60,16 +61,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--scale",
-        type=_scale,
+        type=_positive,
         metavar="TIMES",
-        help="how many times larger, such as 3; default: the model's, mostly 4",
+        help="how many times larger per side, such as 3; default: the model's, "
+        "mostly 4",
     )
     size.add_argument(
         "--size",
         type=_size,
         metavar="WIDTHxHEIGHT",
-        help="size of the results, such as 1920x1080; it stretches a photo of "
-        "another shape",
+        help="size of the results, such as 1920x1080; photos of "
+        "another shape are stretched",
     )
     parser.add_argument(
         "--format",
@@ -85,14 +87,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ensemble",
         action="store_true",
-        help="average over flips and turns: a little better, 8 times slower",
+        help="average over flips and rotations: a little better, 8 times "
+        "slower",
     )
     parser.add_argument(
         "--tile-size",
         type=_integer(1),
         metavar="N",
-        help="pixels along a side worked on at a time; fewer take less memory "
-        "and more time; default: as memory allows",
+        help="side of a tile in pixels of the photo; smaller tiles take less "
+        "memory and more time; default: as memory allows",
+    )
+    parser.add_argument(
+        "--max-megapixels",
+        type=_positive,
+        default=MAX_MEGAPIXELS,
+        metavar="N",
+        help="refuse photos with more, which may be decompression bombs; "
+        "default: %(default)s",
     )
     parser.add_argument(
         "--device", help="cpu, gpu or gpu:1; default: a GPU if there is one"
@@ -100,38 +111,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--precision",
         choices=PRECISIONS,
-        help="what the network computes in; half precision is faster on GPUs "
-        "made for it; default: as the model was saved",
+        help="precision of the network; half precision is faster on GPUs that "
+        "support it; default: that of the saved model",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry the command out; return its exit status."""
+    """Runs the command and returns its exit status."""
     try:
         with use_device(options.device), _interruptible() as check:
             upscaler = load_upscaler(
                 options.model, options.precision, options.tile_size
             )
-            photos = _get_outputs(options, upscaler.scale)
-            return _upscale_all(upscaler, photos, options, check)
-    except CommandError as error:
-        print(f"keras-srgan upscale: error: {error}", file=sys.stderr)
-        return 2
+            label = f"-x{options.scale or upscaler.scale:g}"
+            if options.size:
+                label = "-{}x{}".format(*options.size)
+            work = plan(
+                options.photos,
+                options.output,
+                label,
+                options.format,
+                options.overwrite,
+            )
+            return _upscale_all(upscaler, work, options, check)
     except KeyboardInterrupt:
-        print(
-            "Interrupted; no file is half-written. To go on, repeat the "
-            f"command{' without --overwrite' if options.overwrite else ''}.",
-            file=sys.stderr,
-        )
-        return 130
+        raise KeyboardInterrupt(
+            "Interrupted; no file is half-written. To resume, repeat the "
+            f"command{' without --overwrite' if options.overwrite else ''}."
+        ) from None
 
 
 @contextlib.contextmanager
 def _interruptible():
-    """Yield a function that raises if Ctrl-C has been pressed and was lost.
+    """Yields a function that raises if Ctrl-C was pressed without effect.
 
-    An exception that is raised while a destructor, or a callback of the
-    garbage collector or of a weak reference happens to run, is dropped.
+    Python drops an exception that is raised while a destructor or a callback
+    of the garbage collector or of a weak reference runs.
     """
     pressed = False
 
@@ -154,18 +169,16 @@ def _interruptible():
 # === Photos ===
 
 
-def _upscale_all(upscaler, photos, options, check):
-    left = {
-        output: photo
-        for output, photo in photos.items()
-        if options.overwrite or not output.is_file()
-    }
-    failed = 0
+def _upscale_all(upscaler, work, options, check):
+    failed = sum(map(len, work.refused.values()))
+    for reason, photos in work.refused.items():
+        _print_failure(reason, photos)
     with progress_bar(redirect_stdout=sys.stdout.isatty()) as progress:
-        every = progress.add_task("all photos", total=len(left))
+        every = progress.add_task("all photos", total=len(work.photos))
         this = progress.add_task("", total=1)
-        for i, (output, photo) in enumerate(left.items()):
-            progress.update(this, description=photo.name)
+        for i, (output, photo) in enumerate(work.photos.items()):
+            name = printable(photo.name, sys.stderr)
+            progress.update(this, description=name)
             start = time.perf_counter()
 
             def show(fraction, i=i):
@@ -175,24 +188,18 @@ def _upscale_all(upscaler, photos, options, check):
 
             try:
                 size = _upscale_one(upscaler, photo, output, options, show)
-            # Whatever is wrong with one photo, the others may be well.
+            # Whatever is wrong with one photo, the others may be fine.
             except Exception as error:
                 failed += 1
-                print(f"failed: {_explain(error, photo)}", file=sys.stderr)
+                _print_failure(_explain(error), [photo])
             else:
                 seconds = time.perf_counter() - start
-                print(
+                print_line(
                     f"{photo} -> {output} "
-                    f"({size[0]}x{size[1]}, {seconds:.1f} s)",
-                    flush=True,
+                    f"({size[0]}x{size[1]}, {seconds:.1f} s)"
                 )
             show(1)
-    if len(photos) > 1 or not left:
-        before = len(photos) - len(left)
-        print(
-            f"{len(left) - failed} enlarged, {failed} failed, {before} "
-            "finished before" + " (--overwrite makes them again)" * (before > 0)
-        )
+    _print_summary(work, failed)
     return 1 if failed else 0
 
 
@@ -200,24 +207,10 @@ def _upscale_one(upscaler, photo, output, options, progress):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
-        image = open_photo(photo)
-        # What can be known to fail should fail before hours of work.
-        longest = max(
-            options.size
-            or [
-                round(side * (options.scale or upscaler.scale))
-                for side in image.size
-            ]
-        )
-        format, limit = FORMATS[output.suffix.lower()]
-        if longest > limit:
-            raise ValueError(
-                f"{format} holds at most {limit} pixels a side, and this would "
-                f"have {longest}; use --format png"
-            )
+        image = open_photo(photo, options.max_megapixels)
+        # Errors that can be foreseen come before hours of work.
+        _check_size(image, upscaler.scale, output, options)
         output.parent.mkdir(parents=True, exist_ok=True)
-        if output.is_dir():
-            raise IsADirectoryError(f"Cannot write {output}: it is a folder")
         large = upscaler(
             image,
             scale=options.scale,
@@ -225,123 +218,65 @@ def _upscale_one(upscaler, photo, output, options, progress):
             ensemble=options.ensemble,
             progress=progress,
         )
-    for warning in caught:
-        text = _name(photo, str(warning.message))
-        print(f"warning: {text}", file=sys.stderr)
-    save_photo(large, output, options.quality)
+        save_photo(large, output, options.quality)
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        print_line(f"warning: {_name(text, [photo])}", sys.stderr)
     return large.size
 
 
-def _explain(error, photo):
-    text = str(error)
+def _check_size(image, scale, output, options):
+    scale = options.scale or scale
+    longest = max(options.size or [round(side * scale) for side in image.size])
+    format, limit = FORMATS[output.suffix.lower()]
+    if longest > limit:
+        raise ValueError(
+            f"{format} holds at most {limit} pixels per side, and the result "
+            f"would have {longest}; use --format png"
+        )
+
+
+# === Messages ===
+
+
+def _print_failure(reason, photos):
+    print_line(f"failed: {_name(reason, photos)}", sys.stderr)
+
+
+def _print_summary(work, failed):
+    if work.left_out:
+        print_line(
+            "left out, as their suffixes are not those of photos: "
+            f"{count_suffixes(work.left_out)}",
+            sys.stderr,
+        )
+    for photo in work.results:
+        print_line(f"left out, as an earlier result: {photo}", sys.stderr)
+    planned = len(work.photos) + sum(map(len, work.refused.values()))
+    finished = len(work.finished)
+    if planned + finished > 1 or not planned:
+        print_line(
+            f"{planned - failed} enlarged, {failed} failed, {finished} "
+            "finished before"
+            + " (--overwrite makes them again)"
+            * (finished > 0)
+        )
+
+
+def _explain(error):
     if isinstance(error, OSError) and error.strerror:
-        text = f"{error.strerror}: {error.filename}"
-    elif not isinstance(error, OSError | ValueError):
-        text = f"{type(error).__name__}: {error}"
-    return _name(photo, text)
+        return f"{error.strerror}: {error.filename}"
+    if isinstance(error, OSError | ValueError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
 
 
-def _name(photo, text):
-    return text if str(photo) in text else f"{photo}: {text}"
-
-
-# === Names ===
-
-
-def _get_outputs(options, scale):
-    """The photo of each output file, in the order of work."""
-    label = f"-x{options.scale or scale:g}"
-    if options.size:
-        label = "-{}x{}".format(*options.size)
-    output = options.output
-    if output and _is_file_name(output):
-        pairs = [(_get_single_photo(options), output)]
-    else:
-        pairs = [
-            pair
-            for path in options.photos
-            for pair in _get_pairs(path, output, label, options.format)
-        ]
-
-    outputs = {}
-    for photo, output in pairs:
-        if outputs.setdefault(output, photo) != photo:
-            raise CommandError(
-                f"{outputs[output]} and {photo} would both become {output}; "
-                "enlarge them one after the other, with another -o."
-            )
-    photos = {photo.resolve() for photo in outputs.values()}
-    for output in outputs:
-        if output.resolve() in photos:
-            raise CommandError(
-                f"{output} would be overwritten, but is one of the photos; "
-                "choose another -o."
-            )
-    return outputs
-
-
-def _is_file_name(path):
-    return path.is_file() or (
-        not path.is_dir()
-        and path.suffix.lower() in Image.registered_extensions()
-    )
-
-
-def _get_single_photo(options):
-    output = options.output
-    if len(options.photos) > 1 or options.photos[0].is_dir():
-        raise CommandError(
-            f"-o must be a folder, unless for a single photo; {output} is the "
-            "name of a file."
-        )
-    if output.suffix.lower() not in FORMATS:
-        raise CommandError(
-            f"-o must end in one of {', '.join(FORMATS)}, or be a folder; "
-            f"not {output}."
-        )
-    if options.format:
-        raise CommandError(f"--format cannot be with -o {output}, a file.")
-    return options.photos[0]
-
-
-def _get_pairs(path, output, label, format):
-    """Pairs of a photo and its output, of one PHOTO argument."""
-    if not path.is_dir():
-        if output:
-            return [(path, output / _get_name(path, "", format))]
-        return [(path, path.with_name(_get_name(path, label, format)))]
-
-    try:
-        photos = find_photos(path)
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-    if output is None:
-        folder = path.resolve() if path.name in ("", "..") else path
-        output = folder.with_name(folder.name + label)
-    elif output.resolve() != path.resolve():
-        # What an earlier run has put there are no new photos.
-        photos = [
-            photo
-            for photo in photos
-            if output.resolve() not in photo.resolve().parents
-        ]
-    if not photos:
-        raise CommandError(f"There are no photos in {path}.")
-    return [
-        (
-            photo,
-            output
-            / photo.relative_to(path).with_name(_get_name(photo, "", format)),
-        )
-        for photo in photos
-    ]
-
-
-def _get_name(photo, label, format):
-    suffix = photo.suffix if photo.suffix.lower() in FORMATS else ".png"
-    if format:
-        suffix = f".{format}"
-    return f"{photo.stem}{label}{suffix}"
+def _name(text, photos):
+    """Returns a message that names the photo, or says how many there are."""
+    if all(str(photo) in text for photo in photos):
+        return text
+    if len(photos) == 1:
+        return f"{photos[0]}: {text}"
+    return f"{text} ({len(photos)} photos)"
 
 
 # === Types of options ===
@@ -360,16 +295,16 @@ def _integer(low, high=math.inf):
     return integer
 
 
-def _scale(text):
+def _positive(text):
     try:
-        scale = float(text)
+        number = float(text)
     except ValueError:
-        scale = 0
-    if not 0 < scale < math.inf:
+        number = 0
+    if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(
             f"must be a positive number, not {text!r}"
         )
-    return scale
+    return number
 
 
 def _size(text):

@@ -1,18 +1,13 @@
-"""What differs between backends: the only modules that import one.
+"""The differences between backends: the only modules that import one.
 
 Each has a `Trainer`, whose `train_step` takes the losses of
-`SRGAN.compute_losses`, differentiates each player's for that player's
-variables alone, and applies the gradients of both at once; and, for many
-devices:
+`SRGAN.compute_losses`, computes the gradient of each loss with respect to the
+variables of its own network, and applies both at once. For training on
+several devices, each module also has:
 
-- `distribute()` sets up all devices that there are, and other processes;
-- `process()` returns the index of this process and how many there are;
-- `devices()` returns how many devices share each batch, in all processes;
-- `share()` returns, within a step, which part of a batch it sees: its index
-  and how many there are;
-- `gather(values)` returns the numbers of all processes, a row a process;
-- `Trainer.replicas` is by how much Keras divides a `keras.losses.Loss`, to
-  add it up over devices.
+- `distribute()` sets up all devices of this machine, and other processes;
+- `Trainer.replicas` is the factor by which Keras divides a
+  `keras.losses.Loss`, so that the sum over devices is right.
 """
 
 import keras
@@ -25,12 +20,8 @@ match keras.backend.backend():
     case "torch":
         from keras_srgan.trainers import torch as trainer
     case _:
-        # Keras' other backends only predict.
+        # Keras' other backends cannot train.
         from keras_srgan.trainers import single as trainer
 
 Trainer = trainer.Trainer
 distribute = trainer.distribute
-process = trainer.process
-devices = trainer.devices
-share = trainer.share
-gather = trainer.gather

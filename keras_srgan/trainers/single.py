@@ -1,4 +1,4 @@
-"""One process on one device; Keras' other backends only predict."""
+"""One process on one device, for Keras' other backends, which only predict."""
 
 
 class Trainer:
@@ -7,19 +7,3 @@ class Trainer:
 
 def distribute():
     pass
-
-
-def process():
-    return 0, 1
-
-
-def devices():
-    return 1
-
-
-def share():
-    return 0, 1
-
-
-def gather(values):
-    return [values]

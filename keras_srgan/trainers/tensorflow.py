@@ -1,11 +1,13 @@
 import tensorflow as tf
 
-from keras_srgan.trainers.single import gather as gather
-from keras_srgan.trainers.single import process as process
+from keras_srgan.collectives import devices
+from keras_srgan.collectives import share
 
 
 class Trainer:
-    """`SRGAN`'s training and evaluation step on TensorFlow."""
+    """The training and evaluation step of `SRGAN` on TensorFlow."""
+
+    _tunes_reading = True
 
     @property
     def replicas(self):
@@ -14,7 +16,7 @@ class Trainer:
     def train_step(self, data):
         with tf.GradientTape(persistent=True) as tape:
             losses, logs = self.compute_losses(data, training=True)
-            # Keras' optimizers add up the gradients of all replicas.
+            # Keras' optimizers sum the gradients of all replicas.
             losses = [
                 self.optimizer.scale_loss(loss / self.replicas)
                 for loss in losses
@@ -34,24 +36,38 @@ class Trainer:
     def predict_step(self, data):
         outputs = super().predict_step(_whole_batch(data))
         index, _ = share()
-        # Keras puts together what the replicas return.
+        # Keras concatenates the results of all replicas.
         return outputs[: tf.where(index == 0, tf.shape(outputs)[0], 0)]
+
+    # Datasets that users build with tf.data keep their own options.
+    def fit(self, x=None, *args, **kwargs):
+        self._tunes_reading = isinstance(x, tf.data.Dataset)
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, x=None, *args, **kwargs):
+        self._tunes_reading = isinstance(x, tf.data.Dataset)
+        return super().evaluate(x, *args, **kwargs)
+
+    def predict(self, x, *args, **kwargs):
+        self._tunes_reading = isinstance(x, tf.data.Dataset)
+        return super().predict(x, *args, **kwargs)
 
     @property
     def distribute_strategy(self):
-        return _Untuned(super().distribute_strategy)
+        strategy = super().distribute_strategy
+        return strategy if self._tunes_reading else _Untuned(strategy)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        # Keras builds a model on a batch, and fails where that cannot be
-        # divided evenly. This one is built.
+        # Keras builds a model on a batch, and fails if the batch cannot be
+        # divided evenly. This model is already built.
         pass
 
 
 class _Untuned:
-    """A strategy that reads datasets without tuning the reading of them.
+    """A strategy that turns off tf.data's autotuning of a dataset.
 
-    The tuner of tf.data sleeps longer and longer, up to a minute, and as an
-    epoch ends TensorFlow waits for it to wake up.
+    Between its measurements the tuner sleeps for up to a minute, and at the
+    end of an epoch TensorFlow waits for it to wake up.
     """
 
     def __init__(self, strategy):
@@ -73,8 +89,8 @@ def _whole_batch(data):
     if context.num_replicas_in_sync == 1:
         return data
 
-    # Of a few photos some replicas get none, which not all operations take,
-    # and the mean over none is not a number.
+    # With fewer photos than replicas, some replicas get an empty batch, which
+    # not all operations accept and whose mean is NaN.
     def gather(images):
         whole = context.all_gather(tf.cast(images, "float32"), axis=0)
         return tf.ensure_shape(whole, (None, *images.shape[1:]))
@@ -89,14 +105,3 @@ def distribute():
         names = [device.name for device in devices]
         strategy = tf.distribute.MirroredStrategy(names)
         tf.distribute.experimental_set_strategy(strategy)
-
-
-def devices():
-    return tf.distribute.get_strategy().num_replicas_in_sync
-
-
-def share():
-    context = tf.distribute.get_replica_context()
-    if context is None:
-        return 0, 1
-    return context.replica_id_in_sync_group, context.num_replicas_in_sync

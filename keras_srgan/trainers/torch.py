@@ -5,7 +5,7 @@ from torch import distributed
 
 
 class Trainer:
-    """`SRGAN`'s training and evaluation step on PyTorch."""
+    """The training and evaluation step of `SRGAN` on PyTorch."""
 
     replicas = 1
 
@@ -13,8 +13,8 @@ class Trainer:
         losses, logs = self.compute_losses(data, training=True)
         gradients = []
         for loss, variables in zip(losses, self.players, strict=False):
-            # Both losses are made of the same generated images, so the graph
-            # must survive the first of them.
+            # Both losses depend on the same generated images, so their graph
+            # must outlive the first call.
             gradients += torch.autograd.grad(
                 self.optimizer.scale_loss(loss),
                 [variable.value for variable in variables],
@@ -33,17 +33,17 @@ class Trainer:
         if distributed.is_initialized():
             for variable in self.variables + self.optimizer.variables:
                 value = variable.value.detach()
-                # NCCL takes no tensor whose memory is in another order.
+                # NCCL only accepts contiguous tensors.
                 same = value.contiguous()
                 distributed.broadcast(same, src=0)
                 value.copy_(same)
 
 
 def _mean(gradients):
-    """Returns the gradients of the batch that all processes share."""
+    """Returns the mean of the gradients of all processes."""
     if not distributed.is_initialized():
         return gradients
-    # All at once: the time of so many small messages is that of waiting.
+    # One message: with many small ones, latency dominates.
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)
     flat /= distributed.get_world_size()
@@ -55,7 +55,7 @@ def _mean(gradients):
 
 
 def distribute():
-    # What `torchrun` tells each of the processes that it starts.
+    # Set by `torchrun` in each process that it starts.
     if "LOCAL_RANK" not in os.environ:
         return
     if torch.cuda.is_available():
@@ -63,26 +63,3 @@ def distribute():
         distributed.init_process_group("nccl")
     else:
         distributed.init_process_group("gloo")
-
-
-def process():
-    if not distributed.is_initialized():
-        return 0, 1
-    return distributed.get_rank(), distributed.get_world_size()
-
-
-def devices():
-    _, count = process()
-    return count
-
-
-# Of a batch, a step sees what its process has read.
-share = process
-
-
-def gather(values):
-    if not distributed.is_initialized():
-        return [values]
-    gathered = [None] * distributed.get_world_size()
-    distributed.all_gather_object(gathered, values)
-    return gathered

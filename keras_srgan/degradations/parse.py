@@ -1,0 +1,58 @@
+from keras_srgan.degradations.blur import GaussianBlur
+from keras_srgan.degradations.chain import DegradationChain
+from keras_srgan.degradations.jpeg import JPEGCompression
+from keras_srgan.degradations.noise import SensorNoise
+from keras_srgan.degradations.sinc import SincFilter
+
+LAYERS = {
+    "blur": GaussianBlur,
+    "noise": SensorNoise,
+    "sinc": SincFilter,
+    "jpeg": JPEGCompression,
+}
+
+
+def parse_degradation(text: str, seed: int | None = 0) -> DegradationChain:
+    """Returns the degradation that a text such as `"blur:1+jpeg:75"` names.
+
+    It keeps the size of images: apply it to LR images, or put it after
+    `Degradation(scale)` in a `DegradationChain`.
+
+    Args:
+        text: String. Steps separated by `+`, applied in this order, each a
+            name and a number separated by `:`. The names are `blur` (the
+            standard deviation in pixels), `noise` (the standard deviation in
+            levels), `sinc` (the cutoff in radians per pixel) and `jpeg` (the
+            quality, with 4:2:0 subsampling).
+        seed: Integer. Seed of the noise. Defaults to `0`: the same noise in
+            every run.
+
+    Returns:
+        A `DegradationChain`. The levels it returns are whole.
+
+    Raises:
+        ValueError: if the text names another step or a number is out of range.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_srgan.degradations import parse_degradation
+
+    lr = np.random.randint(0, 256, (1, 32, 32, 3), "uint8")
+    parse_degradation("blur:1+noise:5+jpeg:75")(lr)
+    ```
+    """
+    layers = []
+    for step in text.split("+"):
+        name, _, number = (part.strip() for part in step.partition(":"))
+        try:
+            layers.append(LAYERS[name](float(number), seed=seed))
+        except (KeyError, ValueError) as error:
+            detail = f" ({error})" if name in LAYERS and number else ""
+            raise ValueError(
+                "A degradation must be written as 'blur:SIGMA', 'noise:SIGMA',"
+                " 'sinc:CUTOFF' or 'jpeg:QUALITY', or several of them joined "
+                f"by '+'{detail}. Received: {text!r}"
+            ) from error
+    return DegradationChain(layers)
