@@ -326,9 +326,8 @@ class SRGAN(ImageModel):
             training: Boolean.
 
         Returns:
-            A tuple `(losses, logs)`. The losses are scalar tensors, one per
-            network: the generator's and, unless `adversarial_weight` is 0, the
-            discriminator's.
+            A tuple `(losses, logs)`. The losses are scalar tensors: the
+            generator's and, with an `adversarial_weight`, the discriminator's.
 
         Reference: Ledig et al. (2017), equations 2, 3 and 6.
         """
