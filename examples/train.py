@@ -37,14 +37,9 @@ if photos is None:
     photos = [f"{skimage.data_dir}/{name}" for name in NAMES.split()]
 shared = {"photos": photos, "held_out": 2, "steps_per_epoch": 50}
 one = Settings(stage="psnr", generator=SMALL, **shared)
-two = {
-    "stage": "gan",
-    # VGG19 would be a download.
-    "content_loss": "mse",
-    "discriminator": {"filters": 16},
-    "discriminator_steps": 50,
-    "batch_size": 8,
-}
+two = {**shared, "stage": "gan", "batch_size": 8, "discriminator_steps": 50}
+# VGG19 would be a download.
+two |= {"content_loss": "mse", "discriminator": {"filters": 16}}
 
 
 def train(directory, settings, epochs):
@@ -59,5 +54,5 @@ def train(directory, settings, epochs):
 
 distribute()
 train(out / "psnr", vars(one), options.epochs)
-start = {**two, "start": str(out / "psnr/model.keras")}
-train(out / "gan", {**shared, **start}, options.gan_epochs)
+two["start"] = str(out / "psnr/model.keras")
+train(out / "gan", two, options.gan_epochs)
