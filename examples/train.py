@@ -26,7 +26,7 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--data", metavar="DIR", help="folder of photos")
 parser.add_argument("--out", metavar="DIR", default="runs/example")
 parser.add_argument("--epochs", type=int, default=8, help="of stage one")
-parser.add_argument("--gan-epochs", type=int, default=2, help="of stage two")
+parser.add_argument("--gan-epochs", type=int, default=4, help="of stage two")
 options = parser.parse_args()
 out = pathlib.Path(options.out)
 
@@ -37,8 +37,9 @@ if photos is None:
     photos = [f"{skimage.data_dir}/{name}" for name in NAMES.split()]
 shared = {"photos": photos, "held_out": 2, "steps_per_epoch": 50}
 one = Settings(stage="psnr", generator=SMALL, **shared)
-# VGG19 would be a download: the content loss is that of the pixels.
-two = {"stage": "gan", "content_loss": "mse", "discriminator": {"filters": 16}}
+two = {**shared, "stage": "gan", "batch_size": 8, "discriminator_steps": 50}
+# VGG19 would be a download.
+two |= {"content_loss": "mse", "discriminator": {"filters": 16}}
 
 
 def train(directory, settings, epochs):
@@ -53,5 +54,5 @@ def train(directory, settings, epochs):
 
 distribute()
 train(out / "psnr", vars(one), options.epochs)
-start = {**two, "start": str(out / "psnr/model.keras")}
-train(out / "gan", {**shared, **start, "batch_size": 8}, options.gan_epochs)
+two["start"] = str(out / "psnr/model.keras")
+train(out / "gan", two, options.gan_epochs)

@@ -81,3 +81,20 @@ def get_generator(model):
             f"Received: model={model!r} with shapes {shapes}"
         )
     return generator
+
+
+def check_built(**networks) -> None:
+    """Raises unless a network has its weights.
+
+    Args:
+        **networks: The network, by the name of the argument that gave it.
+
+    Raises:
+        ValueError: if it is not built. The message has the name.
+    """
+    ((name, network),) = networks.items()
+    if not network.built:
+        raise ValueError(
+            f"`{name}` must be a model with weights: build it or call it on "
+            f"an image first. Received: {name}={network}, not built"
+        )

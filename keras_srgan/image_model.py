@@ -12,6 +12,7 @@ from keras_srgan.dataset import EpochDataset
 from keras_srgan.distribution import FirstProcessCallback
 from keras_srgan.distribution import average
 from keras_srgan.distribution import is_first
+from keras_srgan.losses import VGGContentLoss
 from keras_srgan.optimizers import PlayersOptimizer
 from keras_srgan.stop_on_non_finite import StopOnNonFinite
 from keras_srgan.trainers import Trainer
@@ -29,6 +30,7 @@ class ImageModel(Trainer, keras.Model):
     - Saved files hold the state of random numbers.
     """
 
+    content_loss = None
     _fitting = False
     _averaged = False
 
@@ -140,6 +142,54 @@ class ImageModel(Trainer, keras.Model):
         _check_arrays(x=x)
         with self._published_weights():
             return super().predict(x, *args, **kwargs)
+
+    # === Batches ===
+
+    def make_pair(self, data, training=False):
+        """Returns the LR and the HR images of a batch.
+
+        Photos without LR images are augmented, in training, and degraded.
+
+        Args:
+            data: HR photos `(batch, height, width, 3)` or a pair of LR images
+                and HR photos, RGB in [0, 255], as `fit` hands them on.
+            training: Boolean. Whether photos without an LR image are
+                augmented.
+
+        Raises:
+            ValueError: if the shapes or dtypes are not those of images, or do
+                not fit the scale.
+        """
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        if sample_weight is not None:
+            raise ValueError("SRGAN does not take sample or class weights.")
+        if y is None:
+            check_images(x, "HR images")
+            hr = self.augmentation(x, training=training)
+            return self.degradation(hr), hr
+        check_images(x, "LR images")
+        check_images(y, "HR images")
+        for small, large in zip(x.shape[1:3], y.shape[1:3], strict=True):
+            if None not in (small, large) and small * self.scale != large:
+                raise ValueError(
+                    f"HR images must be {self.scale} times as large as their "
+                    f"LR images. Received: LR of shape {tuple(x.shape)} and "
+                    f"HR of shape {tuple(y.shape)}"
+                )
+        return x, ops.cast(y, "float32")
+
+    def make_train_function(self, force=False):
+        self._build_content_loss()
+        return super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        self._build_content_loss()
+        return super().make_test_function(force)
+
+    def _build_content_loss(self):
+        # Variables cannot be created in the step that is about to be traced.
+        if isinstance(self.content_loss, VGGContentLoss):
+            self.content_loss.build()
 
     # === Averaged weights ===
 

@@ -328,3 +328,24 @@ def _check_distance(distance):
             f"Received: distance={distance!r}"
         )
     return distance
+
+
+def get_loss(argument: str, loss, named: dict) -> keras.losses.Loss:
+    """Returns a loss, given as an object or by a name.
+
+    Args:
+        argument: String. What an error calls it.
+        loss: `keras.losses.Loss`, or a key of `named`.
+        named: Dict of name to a function that returns a loss.
+
+    Raises:
+        ValueError: if it is neither.
+    """
+    if isinstance(loss, keras.losses.Loss):
+        return loss
+    if isinstance(loss, str) and loss in named:
+        return named[loss]()
+    raise ValueError(
+        f"`{argument}` must be one of {[*named]} or a `keras.losses.Loss`. "
+        f"Received: {argument}={loss!r}"
+    )

@@ -148,3 +148,10 @@ def _average_warming_up(optimizer):
         yield
     finally:
         optimizer.ema_momentum = momentum
+
+
+def get_optimizer(optimizer, name: str) -> keras.optimizers.Optimizer:
+    """Returns an optimizer, by default that of the reference experiment."""
+    if optimizer is None:
+        return keras.optimizers.Adam(1e-4, 0.9, 0.999, epsilon=1e-8, name=name)
+    return keras.optimizers.get(optimizer)

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_srgan.adversarial import ADVERSARIAL_LOSSES
 from keras_srgan.augmentation import Augmentation
-from keras_srgan.checks import check_images
+from keras_srgan.checks import check_built
 from keras_srgan.degradations import Degradation
 from keras_srgan.discriminator import Discriminator
 from keras_srgan.export import export
@@ -14,21 +14,20 @@ from keras_srgan.image_model import ImageModel
 from keras_srgan.losses import GridLoss
 from keras_srgan.losses import PixelLoss
 from keras_srgan.losses import VGGContentLoss
+from keras_srgan.losses import get_loss
 from keras_srgan.metrics import PSNR
 from keras_srgan.optimizers import PlayersOptimizer
+from keras_srgan.optimizers import get_optimizer
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class SRGAN(ImageModel):
     """A generator that upscales photos and a discriminator that trains it.
 
-    A batch is just HR photos: they are augmented and shrunk on the
-    accelerator, differently at each step. Called or asked to `predict`, the
-    model is its generator.
-
-    A new `SRGAN` is compiled with the settings of the reference experiment,
-    so `SRGAN().fit(photos, epochs=60)` is a whole programme. See `compile`
-    for other losses and optimizers, and for training without a discriminator.
+    A batch is just HR photos: they are augmented and degraded on the
+    accelerator. The model's outputs are those of its generator. A new `SRGAN`
+    is compiled with the settings of the reference experiment, so
+    `SRGAN().fit(photos, epochs=60)` is a whole program.
 
     Args:
         generator: `keras.Model` from LR to HR images with an integer `scale`.
@@ -69,12 +68,9 @@ class SRGAN(ImageModel):
 
     Reference: Ledig et al., "Photo-Realistic Single Image Super-Resolution
     Using a Generative Adversarial Network" (2017),
-    https://arxiv.org/abs/1609.04802. The paper updates the players in turn;
-    here both take one step from the same forward pass, as in the reference
-    experiment.
+    https://arxiv.org/abs/1609.04802. The paper updates the networks in turn;
+    here both take one step from the same forward pass.
     """
-
-    content_loss = None
 
     def __init__(
         self,
@@ -92,10 +88,10 @@ class SRGAN(ImageModel):
                     "`generator` must be a model with an integer `scale`. "
                     f"Received: generator={generator}"
                 )
-            _check_built(generator=generator)
+            check_built(generator=generator)
             dtype = dtype or generator.dtype_policy
         if discriminator is not None:
-            _check_built(discriminator=discriminator)
+            check_built(discriminator=discriminator)
         # Images must reach the layers that scale them at full precision.
         super().__init__(dtype=dtype, autocast=False, **kwargs)
         policy = self.dtype_policy
@@ -275,8 +271,8 @@ class SRGAN(ImageModel):
                 "auto_scale_loss": auto_scale_loss,
             }
         )
-        self.content_loss = _get_loss("content_loss", content_loss, named)
-        self.pixel_loss = _get_loss("pixel_loss", pixel_loss, pixel_losses)
+        self.content_loss = get_loss("content_loss", content_loss, named)
+        self.pixel_loss = get_loss("pixel_loss", pixel_loss, pixel_losses)
         self.grid_loss = GridLoss(self.scale)
         self.adversarial_loss = adversarial_loss
         self.adversarial_weight = adversarial_weight
@@ -284,8 +280,8 @@ class SRGAN(ImageModel):
         self.grid_weight = grid_weight
         super().compile(
             optimizer=PlayersOptimizer(
-                _get_optimizer(generator_optimizer, "generator_adam"),
-                _get_optimizer(discriminator_optimizer, "discriminator_adam"),
+                get_optimizer(generator_optimizer, "generator_adam"),
+                get_optimizer(discriminator_optimizer, "discriminator_adam"),
                 self.discriminator,
             ),
             metrics=[PSNR(shave=self.scale)] if metrics is None else metrics,
@@ -322,48 +318,16 @@ class SRGAN(ImageModel):
             unused |= {"grid_loss"}
         return [loss] + [m for m in others if m.name not in unused]
 
-    def make_pair(self, data, training=False):
-        """Return `(lr, hr)` images of a batch, making what is not given.
-
-        Args:
-            data: HR photos `(batch, height, width, 3)` or a pair of LR images
-                and HR photos, RGB in [0, 255], as `fit` hands them on.
-            training: Boolean. Whether photos without an LR image are
-                augmented first.
-
-        Raises:
-            ValueError: if the shapes or dtypes are not those of images, or do
-                not fit the scale.
-        """
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if sample_weight is not None:
-            raise ValueError("SRGAN does not take sample or class weights.")
-        if y is None:
-            check_images(x, "HR images")
-            hr = self.augmentation(x, training=training)
-            return self.degradation(hr), hr
-        check_images(x, "LR images")
-        check_images(y, "HR images")
-        for small, large in zip(x.shape[1:3], y.shape[1:3], strict=True):
-            if None not in (small, large) and small * self.scale != large:
-                raise ValueError(
-                    f"HR images must be {self.scale} times as large as their "
-                    f"LR images. Received: LR of shape {tuple(x.shape)} and "
-                    f"HR of shape {tuple(y.shape)}"
-                )
-        return x, ops.cast(y, "float32")
-
     def compute_losses(self, data, training):
-        """The equations: each player's loss of one batch, and all logs.
+        """Returns the loss of each network on one batch, and all logs.
 
         Args:
             data: A batch, see `make_pair`.
             training: Boolean.
 
         Returns:
-            A tuple `(losses, logs)`. The losses are scalar tensors, one a
-            player: the generator's and, unless `adversarial_weight` is 0, the
-            discriminator's.
+            A tuple `(losses, logs)`. The losses are scalar tensors: the
+            generator's and, with an `adversarial_weight`, the discriminator's.
 
         Reference: Ledig et al. (2017), equations 2, 3 and 6.
         """
@@ -404,19 +368,6 @@ class SRGAN(ImageModel):
         ]
         return losses, self.compute_metrics(lr, hr, sr)
 
-    def make_train_function(self, force=False):
-        self._build_content_loss()
-        return super().make_train_function(force)
-
-    def make_test_function(self, force=False):
-        self._build_content_loss()
-        return super().make_test_function(force)
-
-    def _build_content_loss(self):
-        # Variables cannot be created in the step that is about to be traced.
-        if isinstance(self.content_loss, VGGContentLoss):
-            self.content_loss.build()
-
     def get_config(self):
         return {
             **super().get_config(),
@@ -447,29 +398,3 @@ class SRGAN(ImageModel):
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
-
-
-def _check_built(**networks):
-    ((name, network),) = networks.items()
-    if not network.built:
-        raise ValueError(
-            f"`{name}` must be a model with weights: build it or call it on "
-            f"an image first. Received: {name}={network}, not built"
-        )
-
-
-def _get_optimizer(optimizer, name):
-    if optimizer is None:
-        return keras.optimizers.Adam(1e-4, 0.9, 0.999, epsilon=1e-8, name=name)
-    return keras.optimizers.get(optimizer)
-
-
-def _get_loss(argument, loss, named):
-    if isinstance(loss, keras.losses.Loss):
-        return loss
-    if isinstance(loss, str) and loss in named:
-        return named[loss]()
-    raise ValueError(
-        f"`{argument}` must be one of {[*named]} or a `keras.losses.Loss`. "
-        f"Received: {argument}={loss!r}"
-    )

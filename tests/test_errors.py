@@ -23,7 +23,7 @@ def srgan(make_srgan):
         ),
         (lambda x: x[0], r"`x` must be RGB.*\(32, 32, 3\)"),
         (lambda x: x[..., :1], r"`x` must be RGB.*\(8, 32, 32, 1\)"),
-        (lambda x: x / 255, r"`x` must hold RGB levels.*normalise.* to 1"),
+        (lambda x: x / 255, r"`x` must hold RGB levels.*normalize.* to 1"),
         (lambda x: x / 127.5 - 1, r"`x` must hold RGB levels.*from -1 to 1"),
         (lambda x: x * np.float32("nan"), r"`x` must hold RGB levels.*nan"),
         (lambda x: x * 257.0, r"`x` must hold RGB levels.*65535"),

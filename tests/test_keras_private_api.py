@@ -107,6 +107,20 @@ NAMES = [
         _mentions(keras.optimizers.MultiOptimizer, "_optimizer_map"),
     ),
     (
+        "_model_variables_moving_average",
+        None,
+        "read for the averaged weights",
+        _mentions(
+            keras.optimizers.Optimizer, "_model_variables_moving_average"
+        ),
+    ),
+    (
+        "_compile_metrics",
+        None,
+        "built before a step is compiled",
+        _mentions(keras.Model, "_compile_metrics"),
+    ),
+    (
         "_trainable_variables",
         None,
         "read for the variables that an optimizer was built with",

@@ -65,26 +65,28 @@ def run(options: argparse.Namespace) -> int:
     from keras_srgan.training import TrainingRun
     from keras_srgan.training import is_run
 
-    directory, given = options.out, _read_given(options)
-    if directory is None and (options.resume or options.finish):
+    given = _read_given(options)
+    directory = options.out
+    exists = options.finish or (options.resume and directory is None)
+    if directory is None and exists:
         directory = given.pop("photos", None)
     if directory is None:
         raise CommandError("-o RUN must name the folder of the run.")
     distribute()
-    if options.finish:
-        TrainingRun.open(directory, given).finish(options.decay)
-        return 0
-    if is_run(directory):
-        if not options.resume:
+    if exists or is_run(directory):
+        if not options.resume and not options.finish:
             raise CommandError(
                 f"{directory} holds a training run. Continue it with "
                 "--resume, finish it with --finish, or choose another -o."
             )
         training = TrainingRun.open(directory, given)
     else:
-        # A run that was killed before it was one starts again.
+        # --resume too starts a run that was killed before it was one.
         training = TrainingRun.create(directory, Settings(**given))
-    training.train(options.epochs, options.minutes)
+    if options.finish:
+        training.finish(options.decay)
+    else:
+        training.train(options.epochs, options.minutes)
     return 0
 
 
