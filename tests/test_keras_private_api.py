@@ -65,18 +65,6 @@ def _kernel_storage_can_be_replaced():
 # Name, backend (`None`: all), what it is used for, whether Keras has it.
 NAMES = [
     (
-        "_get_jax_state",
-        "jax",
-        "overridden to keep the weights where a step fails",
-        _has(keras.Model, "_get_jax_state"),
-    ),
-    (
-        "_jax_state",
-        "jax",
-        "set to what `jax_state_sync` writes back",
-        _mentions(keras.Model, "_jax_state"),
-    ),
-    (
         "jax_state_sync",
         "jax",
         "called after `evaluate` and `predict`",

@@ -11,6 +11,17 @@ from keras_srgan.callbacks.tensorboard_pictures import TensorBoardPictures
 from keras_srgan.callbacks.time_limit import TimeLimit
 from keras_srgan.stop_on_non_finite import StopOnNonFinite
 
+__all__ = [
+    "BestCheckpoint",
+    "LossCurves",
+    "PeriodicCheckpoint",
+    "ProgressPictures",
+    "RunBackup",
+    "StopOnNonFinite",
+    "TensorBoardPictures",
+    "TimeLimit",
+]
+
 _RENAMED = {
     "BackupAndRestore": RunBackup,
     "TensorBoard": TensorBoardPictures,

@@ -16,3 +16,18 @@ from keras_srgan.degradations.photo import PhotoDegradation
 from keras_srgan.degradations.report import PhotoReport
 from keras_srgan.degradations.resize import RandomResize
 from keras_srgan.degradations.sinc import SincFilter
+
+__all__ = [
+    "Degradation",
+    "DegradationChain",
+    "GaussianBlur",
+    "JPEGCompression",
+    "PhotoDegradation",
+    "PhotoMeasurement",
+    "PhotoReport",
+    "RandomResize",
+    "SensorNoise",
+    "SincFilter",
+    "measure_photo",
+    "parse_degradation",
+]

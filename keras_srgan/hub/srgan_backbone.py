@@ -137,17 +137,6 @@ class SRGANBackbone(Backbone):
         self.use_end_prelu = use_end_prelu
         self.data_format = data_format
 
-    @classmethod
-    def from_generator(cls, generator):
-        """Deprecated: use `SRGANImageUpscaler.from_generator`, which this is.
-
-        In version 0.1, a backbone was a whole generator.
-        """
-        from keras_srgan.hub.srgan_image_upscaler import SRGANImageUpscaler
-
-        _warn("SRGANBackbone.from_generator", "SRGANImageUpscaler")
-        return SRGANImageUpscaler.from_generator(generator)
-
     def get_config(self):
         return {
             **super().get_config(),
@@ -161,15 +150,11 @@ class SRGANBackbone(Backbone):
     @classmethod
     def from_config(cls, config):
         if "scale" in config:  # a whole generator, saved by version 0.1
-            _warn("A saved SRGANBackbone of version 0.1", "Generator")
+            warnings.warn(
+                "A saved SRGANBackbone of version 0.1 is deprecated; it loads "
+                "as a `Generator`. Save it as one.",
+                DeprecationWarning,
+                stacklevel=2,
+            )
             return Generator.from_config(config)
         return super().from_config(config)
-
-
-def _warn(old, new):
-    warnings.warn(
-        f"{old} is deprecated and will be removed in the next version; this "
-        f"returns a `{new}`.",
-        DeprecationWarning,
-        stacklevel=3,
-    )
