@@ -3,10 +3,73 @@ import re
 import keras
 import numpy as np
 from keras import layers
+from keras import ops
 
 from keras_srgan.layers import Conv2D
 from keras_srgan.layers import LevelClipping
 from keras_srgan.layers import PixelShuffle
+
+
+@keras.saving.register_keras_serializable(package="keras_srgan")
+class BilinearUpsampling(layers.Layer):
+    """Upscales images by an integer factor, with bilinear interpolation.
+
+    The same as a `keras.layers.UpSampling2D`, which cannot be compiled for
+    images of unknown size on TensorFlow.
+
+    Args:
+        scale: Integer. The factor by which height and width grow.
+
+    Input shape: `(batch, height, width, channels)`.
+
+    Output shape: `(batch, scale * height, scale * width, channels)`.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_srgan.msrresnet import BilinearUpsampling
+
+    images = np.zeros((1, 8, 8, 3), "float32")
+    BilinearUpsampling(4)(images).shape  # (1, 32, 32, 3)
+    ```
+    """
+
+    def __init__(self, scale, **kwargs):
+        super().__init__(**kwargs)
+        self.scale = scale
+
+    def call(self, inputs):
+        _, height, width, channels = ops.shape(inputs)
+        height, width = self.scale * height, self.scale * width
+        x = ops.pad(inputs, [(0, 0), (1, 1), (0, 0), (0, 0)], "symmetric")
+        x = self._interpolate(x[:, :-2], x[:, 1:-1], x[:, 2:], axis=2)
+        x = ops.reshape(x, (-1, height, width // self.scale, channels))
+        x = ops.pad(x, [(0, 0), (0, 0), (1, 1), (0, 0)], "symmetric")
+        x = self._interpolate(x[:, :, :-2], x[:, :, 1:-1], x[:, :, 2:], axis=3)
+        return ops.reshape(x, (-1, height, width, channels))
+
+    def _interpolate(self, before, here, after, axis):
+        positions = (np.arange(self.scale) + 0.5) / self.scale - 0.5
+        return ops.stack(
+            [
+                max(-p, 0) * before + (1 - abs(p)) * here + max(p, 0) * after
+                for p in positions.tolist()
+            ],
+            axis=axis,
+        )
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, channels = input_shape
+        return (
+            batch,
+            height and height * self.scale,
+            width and width * self.scale,
+            channels,
+        )
+
+    def get_config(self):
+        return {**super().get_config(), "scale": self.scale}
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
@@ -88,12 +151,7 @@ class MSRResNet(keras.Model):
                 x = leaky_relu()(x)
         x = leaky_relu()(conv(filters, "conv_hr")(x))
         x = conv(3, "conv_last")(x)
-        photo = layers.UpSampling2D(
-            scale,
-            interpolation="bilinear",
-            data_format="channels_last",
-            dtype="float32",
-        )(photo)
+        photo = BilinearUpsampling(scale, dtype="float32")(photo)
         x = layers.Add(dtype="float32")([x, photo])
         x = layers.Rescaling(255, dtype="float32")(x)
         outputs = LevelClipping(dtype="float32")(x)

@@ -8,6 +8,7 @@ from keras import layers
 from keras_srgan.layers import LevelClipping
 from keras_srgan.layers import PixelShuffle
 from keras_srgan.layers import ResidualBlock
+from keras_srgan.msrresnet import BilinearUpsampling
 
 # Layers whose output at a position depends only on the input there.
 POINTWISE = (
@@ -61,7 +62,7 @@ def receptive_field(model: keras.Model) -> ReceptiveField:
         model: Functional or sequential `keras.Model` with one input and one
             output, of shapes `(batch, height, width, channels)`, made of
             "same" convolutions, pointwise layers, `PixelShuffle`,
-            `ResidualBlock` and nearest or bilinear `UpSampling2D`.
+            `ResidualBlock`, `BilinearUpsampling` and nearest `UpSampling2D`.
 
     Returns:
         The `ReceptiveField` of the output.
@@ -209,13 +210,13 @@ def _through(layer, field):
         return ReceptiveField(field.scale * layer.block_size, field.radius)
     if (
         isinstance(layer, layers.UpSampling2D)
-        and layer.interpolation in ("nearest", "bilinear")
+        and layer.interpolation == "nearest"
         and layer.size[0] == layer.size[1]
     ):
-        radius = field.radius
-        if layer.interpolation == "bilinear":  # the next position too
-            radius += Fraction(1, field.scale)
-        return ReceptiveField(field.scale * layer.size[0], radius)
+        return ReceptiveField(field.scale * layer.size[0], field.radius)
+    if isinstance(layer, BilinearUpsampling):
+        radius = field.radius + Fraction(1, field.scale)
+        return ReceptiveField(field.scale * layer.scale, radius)
     if isinstance(layer, ResidualBlock):
         for step in layer.steps:
             field = _through(step, field)
@@ -230,7 +231,7 @@ def _through(layer, field):
     raise ValueError(
         "Cannot compute the receptive field of this kind of layer, and so the "
         "overlap of tiles. Networks may have convolutions, pointwise layers, "
-        "`PixelShuffle`, `ResidualBlock` and nearest or bilinear "
+        "`PixelShuffle`, `ResidualBlock`, `BilinearUpsampling` and nearest "
         "`UpSampling2D`. "
         f"Received: layer={layer.name!r} of class {type(layer).__name__}"
     )
