@@ -6,6 +6,7 @@ import keras
 
 from keras_srgan.checks import get_generator
 from keras_srgan.generator import Generator
+from keras_srgan.msrresnet import MSRResNet  # noqa: F401  registers it
 from keras_srgan.preset import presets
 
 
