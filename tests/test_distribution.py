@@ -187,10 +187,13 @@ def test_batches_that_cannot_be_shared(photos):
 def test_arrays_that_devices_cannot_share(
     make_srgan, monkeypatch, count, batch_size
 ):
-    monkeypatch.setattr("keras_srgan.srgan.devices", lambda: 4)
+    monkeypatch.setattr("keras_srgan.image_model.devices", lambda: 4)
     hr = np.zeros((count, 32, 32, 3), "uint8")
     with pytest.raises(ValueError, match=f"multiple of 4.*={batch_size} for"):
         make_srgan().fit(hr, batch_size=batch_size, verbose=0)
+    # Photos that are split off for validation do not count.
+    with pytest.raises(ValueError, match="multiple of 4.*=4 for 6 photos"):
+        make_srgan().fit(hr[:8], batch_size=4, validation_split=0.25, verbose=0)
 
 
 def test_a_dataset_is_whole_again_after_training(make_srgan, photos):
