@@ -375,15 +375,19 @@ start = np.load(f"{folder}/start.npz")
 batch, noise = start["batch"], start["noise"]
 parameters = [
     {"sigma_x": [0.3, 2.5, 1], "sigma_y": [2, 0.1, 1], "angle": [0.4, 2, 0]},
-    {"choice": [1, 3, 5], "applied": [True, True, True]},
+    {"choice": [1, 3, 5]},
     {
         "sigma": [0, 5, 10],
         "gain": [0.3, 0, 0.1],
         "gray": [False, True, False],
         "noise": noise,
     },
-    {"cutoff": [1.1, 2, 3]},
+    {"cutoff": [1.1, 2, 3], "applied": [True, False, True]},
     {"quality": [30, 75, 95], "subsampled": [True, False, True]},
+]
+parameters = [
+    {name: np.array(value) for name, value in given.items()}
+    for given in parameters
 ]
 layers = [
     GaussianBlur((0, 3)),

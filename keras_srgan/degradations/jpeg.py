@@ -66,8 +66,13 @@ class JPEGCompression(RandomDegradation):
 
     photos = np.random.randint(0, 256, (2, 60, 60, 3), "uint8")
     JPEGCompression(quality=(50, 90))(photos)
-    given = {"quality": [30, 75], "subsampled": [True, False]}
-    JPEGCompression()(photos, parameters=given)
+    JPEGCompression()(
+        photos,
+        parameters={
+            "quality": np.array([30, 75]),
+            "subsampled": np.array([True, False]),
+        },
+    )
     ```
 
     Reference: Wallace, "The JPEG Still Picture Compression Standard" (1992),
