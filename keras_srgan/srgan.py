@@ -294,8 +294,8 @@ class SRGAN(Trainer, keras.Model):
             auto_scale_loss=auto_scale_loss,
         )
         self.optimizer.build(self.trainable_variables)
-        # Metrics must be built before a step is compiled, on images: Keras
-        # would build them on a batch, which need not hold any targets.
+        # Metrics must be built before a step is compiled. Keras would build
+        # them on a batch, which may have no targets.
         image = np.zeros((1, 64, 64, 3), "float32")
         self.compute_metrics(None, image, image)
         self.reset_metrics()
@@ -353,15 +353,15 @@ class SRGAN(Trainer, keras.Model):
         return x, ops.cast(y, "float32")
 
     def compute_losses(self, data, training):
-        """The equations: each player's loss of one batch, and all logs.
+        """Returns the loss of each network on one batch, and all logs.
 
         Args:
             data: A batch, see `make_pair`.
             training: Boolean.
 
         Returns:
-            A tuple `(losses, logs)`. The losses are scalar tensors, one a
-            player: the generator's and, unless `adversarial_weight` is 0, the
+            A tuple `(losses, logs)`. The losses are scalar tensors: the
+            generator's and, unless `adversarial_weight` is 0, the
             discriminator's.
 
         Reference: Ledig et al. (2017), equations 2, 3 and 6.
@@ -412,7 +412,7 @@ class SRGAN(Trainer, keras.Model):
         return super().make_test_function(force)
 
     def _build_content_loss(self):
-        # Variables cannot be created in the step that is about to be traced.
+        # Variables cannot be created in a traced step.
         if isinstance(self.content_loss, VGGContentLoss):
             self.content_loss.build()
 
