@@ -1,6 +1,6 @@
 """Print the first shell command that clones the project in a section of README.
 
-    python3 .ci/readme_command.py 'Quick start' >command.sh
+python3 .ci/readme_command.py 'Quick start' >command.sh
 """
 
 import pathlib

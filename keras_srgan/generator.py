@@ -217,7 +217,7 @@ class Generator(keras.Model):
             preset: One of:
 
                 - the name of a preset that ships with the package, see
-                  `presets`: `"srgan_x4"` (perceptual) or `"srresnet_x4"`
+                  `presets`: `"srgan_x4_small"` (perceptual) or `"srresnet_x4_small"`
                   (highest PSNR) for photos;
                 - the path of a preset's folder, as
                   `keras_srgan.preset.save_preset` or keras-hub writes it;
@@ -240,7 +240,7 @@ class Generator(keras.Model):
         ```python
         from keras_srgan import Generator, upscale
 
-        generator = Generator.from_preset("srgan_x4")
+        generator = Generator.from_preset("srgan_x4_small")
         upscale(generator, "photo.jpg").save("large.png")
         ```
         """

@@ -37,7 +37,7 @@ def load_generator(name_or_path: str | os.PathLike) -> keras.Model:
     ```python
     from keras_srgan import load_generator, upscale
 
-    generator = load_generator("srgan_x4")
+    generator = load_generator("srgan_x4_small")
     upscale(generator, "photo.jpg").save("large.png")
     ```
     """

@@ -121,6 +121,34 @@ def read_size(path: str | os.PathLike) -> tuple[int, int]:
         return _open(file, Path(path)).size
 
 
+def open_stored(path: str | os.PathLike) -> Image.Image:
+    """Reads a photo as its file stores it, neither turned nor converted.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Pillow image, with the attributes of its format.
+
+    Raises:
+        OSError: As `open_photo` does.
+
+    Example:
+
+    ```python
+    from PIL import Image
+    from keras_srgan.photo import open_stored
+
+    Image.new("RGB", (64, 48)).save("photo.jpg")
+    open_stored("photo.jpg").quantization[0][:3]  # [8, 6, 6]
+    ```
+    """
+    with _reading(path) as file:
+        image = _open(file, Path(path))
+        image.load()
+    return image
+
+
 def upright(image: Image.Image) -> Image.Image:
     """Turns a photo as its EXIF says, and converts it to a common mode.
 

@@ -100,7 +100,7 @@ class Upscaler:
     ```python
     from keras_srgan import Generator, Upscaler
 
-    upscaler = Upscaler(Generator.from_preset("srgan_x4"))
+    upscaler = Upscaler(Generator.from_preset("srgan_x4_small"))
     for name in "one", "two":
         upscaler(f"{name}.jpg").save(f"{name}-x4.png")
     ```
@@ -249,7 +249,7 @@ def upscale(
     ```python
     from keras_srgan import Generator, upscale
 
-    generator = Generator.from_preset("srgan_x4")
+    generator = Generator.from_preset("srgan_x4_small")
     upscale(generator, "photo.jpg").save("large.png")
     ```
     """

@@ -22,14 +22,18 @@ from keras_srgan.preset import FOLDER
 from keras_srgan.preset import save_preset
 
 DESCRIPTIONS = {
-    "srgan_x4": "photos: sharper-looking, may hallucinate detail",
+    "srgan_x4": "photos: the paper's network, slightly sharper",
     "srgan_x4_faces": "small faces, cropped and upright",
-    "srresnet_x4": "photos: highest PSNR, smooth",
+    "srgan_x4_small": "photos: sharper-looking, may hallucinate detail",
+    "srresnet_x4": "photos: the paper's network, smooth",
+    "srresnet_x4_small": "photos: highest PSNR, smooth, the fastest",
 }
 PARTNERS = {
     "srgan_x4": {"faithful": "srresnet_x4"},
     "srgan_x4_faces": {"faithful": "srresnet_x4"},
+    "srgan_x4_small": {"faithful": "srresnet_x4_small"},
     "srresnet_x4": {"vivid": "srgan_x4"},
+    "srresnet_x4_small": {"vivid": "srgan_x4_small"},
 }
 
 parser = argparse.ArgumentParser(

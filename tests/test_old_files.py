@@ -41,7 +41,7 @@ def test_a_backbone_of_keras_hub():
     import keras_srgan.hub  # noqa: F401
 
     # It was a whole generator.
-    with pytest.warns(DeprecationWarning, match="returns a `Generator`"):
+    with pytest.warns(DeprecationWarning, match="loads as a `Generator`"):
         model = keras.saving.load_model(DATA / "backbone.keras")
     check(model, "backbone")
 

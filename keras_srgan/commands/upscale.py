@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        default="srgan_x4",
+        default="srgan_x4_small",
         metavar="MODEL",
         help="a preset (keras-srgan presets lists them), or a .keras file of "
         "an SRGAN or its generator; default: %(default)s",

@@ -12,7 +12,7 @@ from keras_srgan.degradations.jpeg import CHROMINANCE
 from keras_srgan.degradations.jpeg import DCT
 from keras_srgan.degradations.jpeg import LUMINANCE
 from keras_srgan.degradations.jpeg import scale_table
-from keras_srgan.photo import open_photo
+from keras_srgan.photo import open_stored
 
 MAX_SIDE = 1024
 MIN_SIDE = 64
@@ -89,7 +89,8 @@ def measure_photo(path: str | os.PathLike) -> PhotoMeasurement:
     Compressed Images" (2005), https://doi.org/10.1109/CRV.2005.33, for
     enlarging.
     """
-    image = open_photo(path)
+    # As stored: turning would move the blocks of a JPEG.
+    image = open_stored(path)
     if min(image.size) < MIN_SIDE:
         raise ValueError(
             f"Photos must have at least {MIN_SIDE} pixels per side to be "

@@ -3,9 +3,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_srgan.data import find_photos
 from keras_srgan.degradations.measurement import PhotoMeasurement
 from keras_srgan.degradations.measurement import measure_photo
+from keras_srgan.photo_files import find_photos
 
 # As much is measured in clean photos, too.
 MIN_NOISE = 3.0

@@ -98,7 +98,9 @@ def test_bad_arguments(name):
 
 def test_the_former_constructor_returns_a_task(levels):
     generator = Generator(num_blocks=1, filters=4)
-    with pytest.warns(DeprecationWarning, match="from_generator is deprecated"):
+    with pytest.warns(
+        DeprecationWarning, match="from_generator` is deprecated"
+    ):
         task = SRGANBackbone.from_generator(generator)
     assert type(task) is SRGANImageUpscaler
     photo = levels(1, 9, 7, 3)
