@@ -217,8 +217,8 @@ class Generator(keras.Model):
             preset: One of:
 
                 - the name of a preset that ships with the package, see
-                  `presets`: `"srgan_x4_small"` (perceptual) or `"srresnet_x4_small"`
-                  (highest PSNR) for photos;
+                  `presets`: for photos `"srgan_x4_small"` (perceptual) or
+                  `"srresnet_x4_small"` (highest PSNR);
                 - the path of a preset's folder, as
                   `keras_srgan.preset.save_preset` or keras-hub writes it;
                 - a handle: `"hf://user/model"` for Hugging Face, or

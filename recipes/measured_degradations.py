@@ -79,8 +79,9 @@ def main():
     )
     parser.add_argument("photos", metavar="PHOTOS")
     parser.add_argument("--count", type=int, default=200, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
     settings = parser.parse_args()
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(settings.seed)
     files = find_photos(settings.photos)
     files = [files[i] for i in rng.permutation(len(files))[: settings.count]]
     for number, (title, kind) in enumerate(KINDS.items()):

@@ -133,7 +133,7 @@ def test_the_layer_degrades_as_the_photos_are(clean, write):
         folder = write(image, ".jpg", quality=85).parent
     (folder / "broken.jpg").write_bytes(b"no photo")
     layer = PhotoDegradation.from_photos(folder, verbose=0, seed=0)
-    assert "1 files were skipped" in str(layer.report)
+    assert "1 file skipped" in str(layer.report)
     config = layer.get_config()
     assert config["quality"] == (85, 85) and config["jpeg"] == 1
     assert config["noise"][0] < 6 and config["noise"][1] > 4

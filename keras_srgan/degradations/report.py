@@ -100,7 +100,7 @@ class PhotoReport:
         return [value for value in values if value is not None]
 
     def __str__(self):
-        lines = [f"{len(self.measurements)} photos measured."]
+        lines = [f"{_count(self.measurements, 'photo')} measured."]
         lines.append(f"Compression: {self._describe_compression()}.")
         for name, title, unit in (
             ("noise", "Noise", "levels"),
@@ -110,14 +110,14 @@ class PhotoReport:
         factors = [m.enlarged for m in self.measurements if m.enlarged > 1]
         if factors:
             lines.append(
-                f"Earlier enlarging: {len(factors)} photos, by "
+                f"Earlier enlarging: {_count(factors, 'photo')}, by "
                 f"{min(factors):.2g} to {max(factors):.2g} per side."
             )
         else:
             lines.append("Earlier enlarging: none found.")
         if self.skipped:
             lines.append(
-                f"{len(self.skipped)} files were skipped: {self.skipped[0]}"
+                f"{_count(self.skipped, 'file')} skipped: {self.skipped[0]}"
             )
         return "\n".join(lines)
 
@@ -127,21 +127,21 @@ class PhotoReport:
             return "none; no photo is a JPEG file"
         qualities = [m.quality for m in files]
         text = (
-            f"{len(files)} photos are JPEG files of quality "
+            f"{_count(files, 'JPEG file')} of quality "
             f"{min(qualities)} to {max(qualities)} "
             f"(median {np.median(qualities):.0f})"
         )
         others = sum(not m.exact for m in files)
         if others:
             text += (
-                f"; {others} of them have other quantization tables than "
-                "libjpeg's, and the nearest quality is given"
+                f"; {others} with other quantization tables than libjpeg's, "
+                "for which the nearest quality is given"
             )
         return text
 
     def _describe(self, name, unit):
         values = self._measured(name)
-        unknown = len(self.measurements) - len(values)
+        unknown = [m for m in self.measurements if getattr(m, name) is None]
         setting = self.settings()[name]
         if not values:
             return "could not be measured in any photo"
@@ -154,5 +154,9 @@ class PhotoReport:
                 f"(median {np.median(values):.2g})"
             )
         if unknown:
-            text += f"; {unknown} photos did not allow a measurement"
+            text += f"; not measurable in {_count(unknown, 'photo')}"
         return text
+
+
+def _count(items, noun):
+    return f"{len(items)} {noun}{'s' if len(items) != 1 else ''}"

@@ -35,7 +35,8 @@ class SincFilter(RandomDegradation):
     Example:
 
     ```python
-        from keras_srgan.degradations import SincFilter
+    import numpy as np
+    from keras_srgan.degradations import SincFilter
 
     photos = np.random.randint(0, 256, (2, 64, 64, 3), "uint8")
     SincFilter(cutoff=(1.0, 2.0))(photos)
