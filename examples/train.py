@@ -1,17 +1,21 @@
-"""Train on your photos, or try it for minutes on those of scikit-image.
+"""Train on your photos, or for minutes on those of scikit-image.
 
     python examples/train.py                  # nothing to download
     python examples/train.py --data PHOTOS    # a folder of photos
     KERAS_BACKEND=jax python examples/train.py
 
-Stopped at any moment, it resumes when it is run again. `--out` gets pictures
-after each epoch, loss curves, checkpoints, and the model of each stage.
+A run that was stopped resumes when the command is repeated.
 """
 
 import argparse
 import pathlib
 
+from skimage import data_dir
+
 from keras_srgan import distribute
+from keras_srgan import load_generator
+from keras_srgan import upscale
+from keras_srgan.photo_files import find_photos
 from keras_srgan.settings import Settings
 from keras_srgan.training import TrainingRun
 from keras_srgan.training import is_run
@@ -29,12 +33,7 @@ parser.add_argument("--epochs", type=int, default=8, help="of stage one")
 parser.add_argument("--gan-epochs", type=int, default=4, help="of stage two")
 options = parser.parse_args()
 out = pathlib.Path(options.out)
-
-photos = options.data
-if photos is None:
-    import skimage
-
-    photos = [f"{skimage.data_dir}/{name}" for name in NAMES.split()]
+photos = options.data or [f"{data_dir}/{name}" for name in NAMES.split()]
 shared = {"photos": photos, "held_out": 2, "steps_per_epoch": 50}
 one = Settings(stage="psnr", generator=SMALL, **shared)
 two = {**shared, "stage": "gan", "batch_size": 8, "discriminator_steps": 50}
@@ -43,7 +42,7 @@ two |= {"content_loss": "mse", "discriminator": {"filters": 16}}
 
 
 def train(directory, settings, epochs):
-    """Trains a stage to its end, whenever it was stopped before."""
+    """Trains a stage to its end, also if it was stopped before."""
     if is_run(directory):
         run = TrainingRun.open(directory, settings)
     else:
@@ -56,3 +55,6 @@ distribute()
 train(out / "psnr", vars(one), options.epochs)
 two["start"] = str(out / "psnr/model.keras")
 train(out / "gan", two, options.gan_epochs)
+photo = find_photos(photos)[-1]
+upscale(load_generator(out / "gan/model.keras"), photo).save(out / "large.png")
+print(f"{photo} enlarged: {out}/large.png; pictures of both stages: {out}/*/")

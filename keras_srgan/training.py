@@ -3,6 +3,7 @@ import math
 import os
 import pathlib
 import shutil
+import sys
 import time
 
 from keras_srgan import callbacks
@@ -158,10 +159,8 @@ class TrainingRun:
         if self._minutes_spent >= limit:
             # Killed between the last epoch and its end.
             epochs = done
-        self.log(
-            f"{'resumes after epoch ' + str(done) if done else 'starts'}: "
-            f"{self.settings.steps_per_epoch} steps per epoch"
-        )
+        begun = f"resumes after epoch {done}" if done else "starts"
+        self.log(f"{begun}: {self.settings.steps_per_epoch} steps per epoch")
         try:
             self._fit(self.directory, epochs, time_limit=limit)
         except KeyboardInterrupt:
@@ -240,9 +239,8 @@ class TrainingRun:
             )
         if is_run(self.directory):
             raise ValueError(
-                f"{self.directory} holds a training run: resume it, or choose "
-                f"another folder. Received: "
-                f"directory={str(self.directory)!r}"
+                "`directory` holds a training run: resume it, or choose "
+                f"another. Received: directory={str(self.directory)!r}"
             )
         if self.directory.is_dir():
             # Killed before its settings were written, a run has no state.
@@ -352,6 +350,7 @@ class TrainingRun:
             epochs=epochs,
             validation_data=test,
             callbacks=[*used, backup],
+            verbose=1 if sys.stdout.isatty() else 2,
         )
         return srgan
 
