@@ -28,10 +28,10 @@ def seed():
 
 @pytest.fixture
 def photos():
-    """Eight smooth photos: random colours, enlarged."""
+    """Eight smooth photos: random colors, enlarged."""
     rng = np.random.default_rng(0)
-    colours = rng.uniform(0, 255, (8, 4, 4, 3)).astype("float32")
-    large = keras.ops.image.resize(colours, (32, 32), "bicubic")
+    colors = rng.uniform(0, 255, (8, 4, 4, 3)).astype("float32")
+    large = keras.ops.image.resize(colors, (32, 32), "bicubic")
     return np.clip(keras.ops.convert_to_numpy(large), 0, 255).astype("uint8")
 
 

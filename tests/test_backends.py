@@ -40,8 +40,8 @@ def test_steps_agree_on_all_backends(tmp_path):
         f"weight_{i}": weight
         for i, weight in enumerate(make_srgan().get_weights())
     }
-    colours = rng.uniform(0, 255, (80, 8, 8, 3)).astype("float32")
-    photos = keras.ops.image.resize(colours, (32, 32), "bicubic")
+    colors = rng.uniform(0, 255, (80, 8, 8, 3)).astype("float32")
+    photos = keras.ops.image.resize(colors, (32, 32), "bicubic")
     start["photos"] = np.clip(photos, 0, 255).astype("uint8")
     np.savez(tmp_path / "start.npz", **start)
     # Random kernels that keep the size of the features through 16 layers.

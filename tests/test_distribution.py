@@ -31,8 +31,8 @@ def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(0)
     for i in range(32):
-        colours = Image.fromarray(rng.integers(0, 256, (6, 6, 3), "uint8"))
-        colours.resize((48, 48)).save(folder / f"{i}.png")
+        colors = Image.fromarray(rng.integers(0, 256, (6, 6, 3), "uint8"))
+        colors.resize((48, 48)).save(folder / f"{i}.png")
     return folder
 
 

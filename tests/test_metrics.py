@@ -83,10 +83,10 @@ def test_equals_scikit_image(figure, true, pred, channel):
 
 def test_luma_is_that_of_matlab():
     corners = np.array([0, 255], "uint8")
-    colours = np.stack(np.meshgrid(corners, corners, corners), -1)
+    colors = np.stack(np.meshgrid(corners, corners, corners), -1)
     # Y of black, blue, red, magenta, green, cyan, yellow and white.
     np.testing.assert_array_equal(
-        ops.convert_to_numpy(luma(colours)).ravel(),
+        ops.convert_to_numpy(luma(colors)).ravel(),
         [16, 41, 81, 106, 145, 170, 210, 235],
     )
     # Neighbours of a half, where float32 rounds wrongly if not careful.

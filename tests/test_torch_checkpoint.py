@@ -475,7 +475,7 @@ def test_command(save, tmp_path, capsys):
     assert run(path, "-o", output, *mean_std) == 0
     printed, warned = capsys.readouterr()
     assert "x4, 2 blocks of 4 filters" in printed
-    # A network that is not trained has no colours to speak of.
+    # A network that is not trained has no colors to speak of.
     assert "--mean" in warned
     photo = levels(1, 8, 8, 3)
     np.testing.assert_array_equal(

@@ -1,8 +1,8 @@
-"""Make a Keras model of an SRGAN or SRResNet that PyTorch has saved.
+"""Convert a PyTorch checkpoint of an SRGAN or SRResNet to a Keras model.
 
-Layers are recognised by their shapes and order. What is not in the file must
-be said: what the original normalizes its input with, and what range its
-output has. The defaults are those of most: [0, 1] in, tanh at the end.
+Layers are recognized by their shapes and order. Options give what a checkpoint
+does not contain: how the network normalizes its input, and the range of its
+output. The defaults are the most common: input in [0, 1], tanh at the end.
 """
 
 import argparse
@@ -14,13 +14,13 @@ import numpy as np
 from keras_srgan.commands.common import CommandError
 from keras_srgan.files import replacing
 
-# Mean difference in levels from which colours are plainly wrong. Trained
-# networks that were told the right ranges stay below 5.
-WRONG_COLOURS = 16
+# Mean difference in levels above which the colors must be wrong. Trained
+# networks imported with the right options stay below 5.
+WRONG_COLORS = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options of the command."""
+    """Adds the arguments of the command to its parser."""
     parser.add_argument(
         "checkpoint",
         type=pathlib.Path,
@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[0.0],
         metavar="X",
-        help="what is subtracted from its input, one number or one a channel, "
-        "after division by 255 (default: 0)",
+        help="mean subtracted from the input in [0, 1], one number or one per "
+        "channel (default: 0)",
     )
     parser.add_argument(
         "--std",
@@ -51,29 +51,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[1.0],
         metavar="X",
-        help="what that is then divided by (default: 1)",
+        help="standard deviation that divides it (default: 1)",
     )
     parser.add_argument(
         "--output-range",
         choices=["tanh", "unit", "signed"],
         default="tanh",
-        help="what it ends with: tanh, or a linear output in [0, 1] (unit) or "
-        "[-1, 1] (signed) (default: %(default)s)",
+        help="output: tanh, or linear in [0, 1] (unit) or [-1, 1] (signed) "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--pixel-shuffle",
         choices=["crd", "dcr"],
         default="crd",
-        help="order of its channels: PyTorch's (crd) or TensorFlow's (dcr) "
-        "(default: %(default)s)",
+        help="channel order of the pixel shuffle: PyTorch's (crd) or "
+        "TensorFlow's (dcr) (default: %(default)s)",
     )
     parser.add_argument(
         "--batch-norm-epsilon",
         type=float,
         default=1e-5,
         metavar="X",
-        help="epsilon of its batch normalizations, the second argument of "
-        "BatchNorm2d; no file holds it (default: %(default)s)",
+        help="epsilon of the batch normalizations, the second argument of "
+        "BatchNorm2d, which no file contains (default: %(default)s)",
     )
 
 
@@ -97,12 +97,12 @@ def run(options: argparse.Namespace) -> int:
         f"{options.checkpoint} -> {output} (x{generator.scale}, "
         f"{generator.num_blocks} blocks of {generator.filters} filters)"
     )
-    difference = _colour_difference(generator)
-    if not difference < WRONG_COLOURS:
+    difference = _color_difference(generator)
+    if not difference < WRONG_COLORS:
         print(
-            f"warning: colours come out wrong by {difference:.0f} of 255 "
-            "levels. Does the network take or give another range? See --mean, "
-            "--std, --output-range, --pixel-shuffle.",
+            f"warning: the colors of the output are off by {difference:.0f} of "
+            "255 levels. Check --mean, --std, --output-range and "
+            "--pixel-shuffle.",
             file=sys.stderr,
         )
     return 0
@@ -118,7 +118,7 @@ def _save(generator, output):
         generator.save(partial)
 
 
-def _colour_difference(generator):
+def _color_difference(generator):
     """Mean difference of a picture and its enlargement made small again."""
     import keras
 
