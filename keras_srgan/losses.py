@@ -1,12 +1,15 @@
 import math
+import warnings
 
 import keras
 from keras import ops
 
+from keras_srgan.adversarial import ADVERSARIAL_LOSSES
 from keras_srgan.vgg import LAYERS
 from keras_srgan.vgg import VGG19Features
 
 DISTANCES = {"squared": ops.square, "absolute": ops.abs}
+VANILLA = ADVERSARIAL_LOSSES["vanilla"]
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
@@ -349,3 +352,18 @@ def get_loss(argument: str, loss, named: dict) -> keras.losses.Loss:
         f"`{argument}` must be one of {[*named]} or a `keras.losses.Loss`. "
         f"Received: {argument}={loss!r}"
     )
+
+
+def __getattr__(name):
+    former = {
+        "adversarial_loss": lambda fake: VANILLA.generator(None, fake),
+        "discriminator_loss": VANILLA.discriminator,
+    }
+    if name not in former:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        f"`losses.{name}` is deprecated: use `adversarial.ADVERSARIAL_LOSSES`",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return former[name]

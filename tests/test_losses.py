@@ -307,3 +307,15 @@ def test_losses_stay_finite_for_a_confident_discriminator(name):
     loss = ADVERSARIAL_LOSSES[name]
     assert 1e4 <= float(loss.generator(real, -real)) < np.inf
     assert float(loss.discriminator(real, -real)) == 0
+
+
+def test_the_former_adversarial_losses_warn():
+    from keras_srgan import losses
+
+    logits = np.zeros((1, 2, 2, 1), "float32")
+    with pytest.warns(DeprecationWarning, match="ADVERSARIAL_LOSSES"):
+        loss = losses.adversarial_loss(logits)
+    assert float(loss) == pytest.approx(np.log(2))
+    with pytest.warns(DeprecationWarning, match="ADVERSARIAL_LOSSES"):
+        loss = losses.discriminator_loss(logits, logits)
+    assert float(loss) == pytest.approx(2 * np.log(2))
