@@ -1,6 +1,6 @@
 """Measure a model next to bicubic, as the literature does.
 
-python examples/evaluate.py srgan.keras Set5/HR    # or a preset: srgan_x4
+python examples/evaluate.py srgan.keras Set5/HR    # or a preset: srgan_x4_small
 """
 
 import sys

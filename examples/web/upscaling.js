@@ -30,7 +30,7 @@ async function load(url) {
   if (!response.ok) {
     throw new Error(
       `This page needs ${url} in its folder. To create it: ` +
-        "keras-srgan export srgan_x4 -o model.onnx",
+        "keras-srgan export srgan_x4_small -o model.onnx",
     );
   }
   const model = new Uint8Array(await response.arrayBuffer());
