@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from keras_srgan.degradation import Degradation
+from keras_srgan.degradations import Degradation
 from keras_srgan.photo import load_image
 from keras_srgan.photo_files import find_photos
 

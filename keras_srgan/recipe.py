@@ -8,7 +8,7 @@ from keras_srgan.augmentation import Augmentation
 from keras_srgan.data import ImageFolder
 from keras_srgan.dataset import EpochDataset
 from keras_srgan.dataset import ShortEpochs
-from keras_srgan.degradation import Degradation
+from keras_srgan.degradations import Degradation
 from keras_srgan.discriminator import Discriminator
 from keras_srgan.generator import Generator
 from keras_srgan.loading import load_generator

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from keras_srgan.data import find_photos
 from keras_srgan.degradations import PhotoReport
+from keras_srgan.photo_files import find_photos
 
 # Ranges of blur (pixels), noise (levels) and JPEG quality.
 KINDS = {
