@@ -119,11 +119,13 @@ class RunBackup(keras.callbacks.Callback):
         if found:
             self.restore()
             self.model._initial_epoch = found[0]
+            if is_first():
+                # The run may have been killed before they were removed.
+                self._remove_older()
 
     def on_epoch_end(self, epoch, logs=None):
         if not is_first():
             return
-        earlier = self._backups()
         path = self.directory / f"epoch-{epoch + 1:04d}.weights.h5"
         states = {
             type(callback).__name__: callback.get_state()
@@ -133,9 +135,7 @@ class RunBackup(keras.callbacks.Callback):
             self.model.save_weights(partial)
             with h5py.File(partial, "a") as file:
                 file.attrs["callbacks"] = json.dumps(states)
-        for _, old in earlier:
-            if old != path:
-                old.unlink()
+        self._remove_older()
 
     def on_train_end(self, logs=None):
         self.model._initial_epoch = None
@@ -159,6 +159,10 @@ class RunBackup(keras.callbacks.Callback):
                 f"{path} is damaged or of another model. Remove it to train "
                 f"from the start. {error}"
             ) from error
+
+    def _remove_older(self):
+        for _, path in sorted(self._backups())[:-1]:
+            path.unlink()
 
     def _backups(self):
         """Returns pairs of the epochs done and a backup's path."""
