@@ -69,6 +69,26 @@ def remove_leftovers(directory: str | os.PathLike) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def copy_file(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Copies a file completely, or not at all.
+
+    Args:
+        source: Path of the file.
+        target: Path of the copy. Its folder is made if missing.
+
+    Example:
+
+    ```python
+    from keras_srgan.files import copy_file
+
+    copy_file("runs/faces/history.csv", "results/faces.csv")
+    ```
+    """
+    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+    with replacing(target) as partial:
+        shutil.copyfile(source, partial)
+
+
 def make_writable(**folder: str | os.PathLike) -> None:
     """Makes a folder, if missing, and checks that files can be written to it.
 

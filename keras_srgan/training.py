@@ -13,13 +13,17 @@ from keras_srgan.distribution import is_first
 from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows
 from keras_srgan.evaluation import save_tables
-from keras_srgan.files import remove_leftovers
+from keras_srgan.files import copy_file
 from keras_srgan.files import replacing
+from keras_srgan.lock import exclusive
+from keras_srgan.lock import locked
 from keras_srgan.preset import save_preset
+from keras_srgan.run_folder import SETTINGS
+from keras_srgan.run_folder import check_unused
+from keras_srgan.run_folder import is_run
 from keras_srgan.settings import Settings
 from keras_srgan.settings import read_settings
 
-SETTINGS = "settings.toml"
 # Keras counts epochs up to a number.
 ENDLESS = 10**6
 
@@ -97,8 +101,6 @@ class TrainingRun:
                 settings than those given.
         """
         directory = pathlib.Path(directory)
-        if is_first():
-            remove_leftovers(directory)
         if not is_run(directory):
             raise ValueError(
                 f"`directory` must hold a training run ({SETTINGS}). "
@@ -131,6 +133,7 @@ class TrainingRun:
         state = self._backup().read_state(callbacks.TimeLimit)
         return state["spent"] if state else 0.0
 
+    @exclusive
     def train(
         self, epochs: int | None = None, minutes: float | None = None
     ) -> bool:
@@ -145,6 +148,9 @@ class TrainingRun:
 
         Returns:
             Boolean. Whether there was anything to train.
+
+        Raises:
+            ValueError: if another process trains in the folder.
         """
         amount = self._read_amount(epochs, minutes)
         if amount["finished"]:
@@ -170,6 +176,7 @@ class TrainingRun:
         self.log(f"{self.epochs_done} epochs are done")
         return True
 
+    @exclusive
     def finish(self, decay: float = 0.15) -> bool:
         """Decays the learning rate to zero, and saves and measures the model.
 
@@ -185,7 +192,8 @@ class TrainingRun:
             Boolean. Whether there was anything to do.
 
         Raises:
-            ValueError: if `decay` is not positive, or no epoch is done.
+            ValueError: if `decay` is not positive, no epoch is done, or
+                another process trains in the folder.
         """
         if not decay > 0:
             raise ValueError(
@@ -206,9 +214,9 @@ class TrainingRun:
             return False
         self.log(f"decays from epoch {done} to {last}")
         if is_first() and not self._backup(folder).find():
-            _copy(self.directory / "history.csv", folder / "history.csv")
+            copy_file(self.directory / "history.csv", folder / "history.csv")
             # Last, as it says that the decay has begun.
-            _copy(state, folder / "backup" / state.name)
+            copy_file(state, folder / "backup" / state.name)
         gather([0.0])
         srgan = self._fit(folder, last, decay_start=done)
         if is_first():
@@ -232,39 +240,19 @@ class TrainingRun:
     # === Folder ===
 
     def _create(self):
-        if self.directory.exists() and not self.directory.is_dir():
-            raise ValueError(
-                "`directory` must be a folder. "
-                f"Received: directory={str(self.directory)!r}"
-            )
-        if is_run(self.directory):
-            raise ValueError(
-                "`directory` holds a training run: resume it, or choose "
-                f"another. Received: directory={str(self.directory)!r}"
-            )
-        if self.directory.is_dir():
-            # Killed before its settings were written, a run has no state.
-            taken = [
-                path.name
-                for path in self.directory.iterdir()
-                if path.name not in ("start.keras", "log.txt")
-                and not path.name.startswith(".")
-            ]
-            if taken:
-                raise ValueError(
-                    "`directory` must be missing or empty: nothing in it is "
-                    f"replaced. Received: directory={str(self.directory)!r}, "
-                    f"which holds {', '.join(sorted(taken)[:5])}"
-                )
+        check_unused(self.directory)
         start = recipe.load_start(self.settings.start)
         recipe.check(self.settings, start)
         self.directory.mkdir(parents=True, exist_ok=True)
-        if start:
-            with replacing(self._start) as partial:
-                start.save(partial)
-        # Last: from now on this is a run.
-        with replacing(self.directory / SETTINGS) as partial:
-            self.settings.save(partial)
+        with locked(self.directory):
+            # Another process may have made a run meanwhile.
+            check_unused(self.directory)
+            if start:
+                with replacing(self._start) as partial:
+                    start.save(partial)
+            # Last: from now on this is a run.
+            with replacing(self.directory / SETTINGS) as partial:
+                self.settings.save(partial)
 
     def _backup(self, folder=None, *states):
         return callbacks.RunBackup(
@@ -386,14 +374,3 @@ class TrainingRun:
                 f"held-out photos, {row['system']}: PSNR {row['psnr']:.2f} dB, "
                 f"SSIM {row['ssim']:.4f}"
             )
-
-
-def is_run(directory: str | os.PathLike) -> bool:
-    """Returns whether a folder holds a training run."""
-    return (pathlib.Path(directory) / SETTINGS).is_file()
-
-
-def _copy(source, target):
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as partial:
-        shutil.copyfile(source, partial)

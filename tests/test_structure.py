@@ -30,6 +30,7 @@ LAYERS = {
         "pixels",
         "preset",
         "preset_layout",
+        "run_folder",
         "settings",
         "tiling",
         "xmp",
@@ -79,6 +80,7 @@ LAYERS = {
     "training runs and evaluation": [
         "callbacks",
         "evaluation",
+        "lock",
         "pictures",
         "recipe",
         "training",

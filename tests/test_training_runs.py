@@ -17,10 +17,11 @@ import pytest
 from PIL import Image
 
 from keras_srgan import Generator
+from keras_srgan.lock import locked
+from keras_srgan.run_folder import is_run
 from keras_srgan.settings import Settings
 from keras_srgan.stop_on_non_finite import StopOnNonFinite
 from keras_srgan.training import TrainingRun
-from keras_srgan.training import is_run
 
 KILLS = int(os.environ.get("KERAS_SRGAN_KILLS", "3"))
 EPOCHS, STEPS = 2, 3
@@ -258,6 +259,21 @@ def test_nothing_is_replaced_unasked(folder, make_settings):
     TrainingRun.create(directory, make_settings())
     with pytest.raises(ValueError, match="holds a training run"):
         TrainingRun.create(directory, make_settings())
+
+
+def test_two_processes_cannot_train_in_one_folder(folder, make_settings):
+    run = TrainingRun.create(folder / "run", make_settings())
+    leftover = folder / "run/.keras-srgan-x"
+    leftover.mkdir()
+    with locked(folder / "run"):
+        run = TrainingRun.open(folder / "run")
+        for work in (lambda: run.train(epochs=1), run.finish):
+            with pytest.raises(ValueError, match="in use by another process"):
+                work()
+        # It may be what the other process is writing.
+        assert leftover.exists()
+    assert run.train(epochs=1)
+    assert not leftover.exists()
 
 
 def test_a_run_with_other_settings_is_refused(folder, make_settings):
