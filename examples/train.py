@@ -2,7 +2,7 @@
 
     python examples/train.py                  # nothing to download
     python examples/train.py --data PHOTOS    # a folder of photos
-    KERAS_BACKEND=jax python examples/train.py
+    KERAS_BACKEND=jax python examples/train.py    # of several backends
 
 A run that was stopped resumes when the command is repeated.
 """
