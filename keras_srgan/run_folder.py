@@ -1,6 +1,8 @@
 import os
 import pathlib
 
+from keras_srgan.files import check_vacant
+
 SETTINGS = "settings.toml"
 
 
@@ -21,38 +23,20 @@ def is_run(directory: str | os.PathLike) -> bool:
     return pathlib.Path(directory, SETTINGS).is_file()
 
 
-def check_unused(directory: str | os.PathLike) -> None:
+def check_unused(directory: str | os.PathLike, *own: str) -> None:
     """Raises unless a folder can hold a new training run.
 
     Args:
         directory: Path of the folder, which may be missing.
+        *own: Names of files that a run has written before its settings.
 
     Raises:
         ValueError: The folder holds a run or other files, or is a file.
     """
-    directory = pathlib.Path(directory)
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise ValueError(
-            "`directory` must be a folder. "
-            f"Received: directory={str(directory)!r}"
-        )
     if is_run(directory):
         raise ValueError(
             "`directory` holds a training run: resume it, or choose "
             f"another. Received: directory={str(directory)!r}"
         )
     # Killed before its settings were written, a run has no state.
-    taken = [
-        path.name
-        for path in directory.iterdir()
-        if path.name not in ("start.keras", "log.txt")
-        and not path.name.startswith(".")
-    ]
-    if taken:
-        raise ValueError(
-            "`directory` must be missing or empty: nothing in it is "
-            f"replaced. Received: directory={str(directory)!r}, "
-            f"which holds {', '.join(sorted(taken)[:5])}"
-        )
+    check_vacant("log.txt", *own, directory=directory)

@@ -6,17 +6,20 @@ import shutil
 import sys
 import time
 
+import keras
+
 from keras_srgan import callbacks
 from keras_srgan import recipe
 from keras_srgan.collectives import gather
+from keras_srgan.degradations import PhotoReport
 from keras_srgan.distribution import is_first
-from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows
 from keras_srgan.evaluation import save_tables
 from keras_srgan.files import copy_file
 from keras_srgan.files import replacing
 from keras_srgan.lock import exclusive
 from keras_srgan.lock import locked
+from keras_srgan.pixels import quantize
 from keras_srgan.preset import save_preset
 from keras_srgan.run_folder import SETTINGS
 from keras_srgan.run_folder import check_unused
@@ -123,6 +126,11 @@ class TrainingRun:
         return self.directory / "start.keras"
 
     @property
+    def _measured(self):
+        """The path of the arguments of `PhotoDegradation`, if measured."""
+        return self.directory / "degradation.json"
+
+    @property
     def epochs_done(self) -> int:
         """The epochs at constant rate whose state is saved."""
         found = self._backup().find()
@@ -222,7 +230,13 @@ class TrainingRun:
         if is_first():
             with replacing(self.directory / "model.keras") as partial:
                 srgan.save(partial)
-            self._save_preset(srgan.generator)
+            save_preset(
+                srgan.generator,
+                self.directory / "preset",
+                description="trained by keras-srgan train, stage "
+                f"{self.settings.stage}",
+                version="1",
+            )
             self._measure(srgan.generator, folder)
             # The state is only needed until everything is written.
             shutil.rmtree(folder / "backup")
@@ -240,16 +254,28 @@ class TrainingRun:
     # === Folder ===
 
     def _create(self):
-        check_unused(self.directory)
+        own = [self._start, self._measured]
+        names = [path.name for path in own]
+        check_unused(self.directory, *names)
         start = recipe.load_start(self.settings.start)
-        recipe.check(self.settings, start)
+        folder = self.settings.degradation_folder
+        report = PhotoReport.of_folder(folder) if folder else None
+        recipe.check(self.settings, start, report and report.settings())
         self.directory.mkdir(parents=True, exist_ok=True)
         with locked(self.directory):
             # Another process may have made a run meanwhile.
-            check_unused(self.directory)
+            check_unused(self.directory, *names)
+            for path in own:
+                path.unlink(missing_ok=True)
             if start:
                 with replacing(self._start) as partial:
                     start.save(partial)
+            if report:
+                # The photos may change before the run is resumed.
+                with replacing(self._measured) as partial:
+                    partial.write_text(json.dumps(report.settings()), "utf-8")
+                for line in str(report).splitlines():
+                    self.log(line)
             # Last: from now on this is a run.
             with replacing(self.directory / SETTINGS) as partial:
                 self.settings.save(partial)
@@ -289,7 +315,10 @@ class TrainingRun:
 
     def _fit(self, folder, epochs, decay_start=None, time_limit=math.inf):
         settings = self.settings
-        srgan, is_new = recipe.make_srgan(settings, self._start)
+        measured = None
+        if self._measured.exists():
+            measured = json.loads(self._measured.read_text("utf-8"))
+        srgan, is_new = recipe.make_srgan(settings, self._start, measured)
         delay = settings.discriminator_steps if is_new else 0
         decay = None if decay_start is None else (decay_start, epochs)
         recipe.compile_srgan(srgan, settings, delay, decay)
@@ -299,8 +328,11 @@ class TrainingRun:
                 f"new one trains alone for {delay} steps"
             )
         train, test = recipe.make_datasets(settings, srgan.scale)
-        images = test[0]
-        lr, hr = images if isinstance(images, tuple) else (None, images)
+        with srgan.fixed_draws():
+            lr, hr = (
+                quantize(keras.ops.convert_to_numpy(images), "uint8")
+                for images in srgan.make_pair(test[0])
+            )
         limit = callbacks.TimeLimit(time_limit)
         used = [
             # First: the others have more to do in the last epoch.
@@ -344,15 +376,6 @@ class TrainingRun:
 
     # === Results ===
 
-    def _save_preset(self, generator):
-        settings = self.settings
-        save_preset(
-            generator,
-            self.directory / "preset",
-            description=f"trained by keras-srgan train, stage {settings.stage}",
-            version="1",
-        )
-
     def _measure(self, generator, folder):
         """Measures the model beside the start model, on whole photos."""
         systems = {"bicubic": "bicubic"}
@@ -360,15 +383,8 @@ class TrainingRun:
         if start is not None:
             systems["start"] = start
         systems["model"] = generator
-        lr, hr = recipe.find_files(self.settings, generator.scale)
-        count = self.settings.held_out
-        rows = evaluate_images(
-            systems,
-            hr[-count:],
-            lr[-count:] or None,
-            scale=generator.scale,
-        )
-        save_tables(rows, folder, f"{count} held-out photos")
+        rows = recipe.measure(self.settings, systems, generator.scale)
+        save_tables(rows, folder, f"{self.settings.held_out} held-out photos")
         for row in mean_rows(rows):
             self.log(
                 f"held-out photos, {row['system']}: PSNR {row['psnr']:.2f} dB, "

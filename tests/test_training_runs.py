@@ -173,10 +173,24 @@ def differing(one, other):
     ]
 
 
+@pytest.fixture
+def seen(folder):
+    """A folder with JPEG files to measure."""
+    (folder / "seen").mkdir()
+    rng = np.random.default_rng(1)
+    for i in range(3):
+        levels = rng.integers(0, 256, (12, 12, 3), "uint8")
+        photo = Image.fromarray(levels).resize((72, 72), Image.BICUBIC)
+        photo.save(folder / f"seen/{i}.jpg", quality=40 + i)
+    return folder / "seen"
+
+
+@pytest.mark.parametrize("degradation", ["clean", "seen"])
 def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(
-    folder, make_settings, monkeypatch
+    folder, seen, make_settings, monkeypatch, degradation
 ):
-    settings = make_settings()
+    monkeypatch.chdir(folder)
+    settings = make_settings(degradation=degradation)
     killer = Killer(monkeypatch)
     whole = folder / "whole"
     assert not killer.run(lambda: train_and_finish(whole, settings))
@@ -195,6 +209,9 @@ def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(
     killed = folder / "killed"
 
     def resume():
+        if is_run(killed) and seen.exists():
+            # The photos were measured when the run was created.
+            seen.rename(folder / "gone")
         train_and_finish(killed, settings)
 
     draw = random.SystemRandom()
@@ -206,6 +223,8 @@ def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(
         assert not killer.run(resume)
         assert not differing(read(killed), expected), events_of_kills
         shutil.rmtree(killed)
+        if not seen.exists():
+            (folder / "gone").rename(seen)
 
 
 def test_a_finished_run_says_so_and_trains_nothing(
