@@ -50,6 +50,7 @@ LAYERS = {
     "networks and losses": [
         "adversarial",
         "augmentation",
+        "blending",
         "degradation",
         "degradations",
         "discriminator",

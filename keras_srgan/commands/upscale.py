@@ -56,6 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "an SRGAN or its generator; default: %(default)s",
     )
     parser.add_argument(
+        "--detail",
+        type=_fraction,
+        metavar="FRACTION",
+        help="0 to 1, for presets: blend of the faithful (0) and the vivid "
+        "one (1) of the model and its partner; default: the model as it is",
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="make finished photos again"
     )
     size = parser.add_mutually_exclusive_group()
@@ -121,7 +128,10 @@ def run(options: argparse.Namespace) -> int:
     try:
         with use_device(options.device), _interruptible() as check:
             upscaler = load_upscaler(
-                options.model, options.precision, options.tile_size
+                options.model,
+                options.precision,
+                options.tile_size,
+                options.detail,
             )
             label = f"-x{options.scale or upscaler.scale:g}"
             if options.size:
@@ -303,6 +313,18 @@ def _positive(text):
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(
             f"must be a positive number, not {text!r}"
+        )
+    return number
+
+
+def _fraction(text):
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(
+            f"must be a number from 0 to 1, not {text!r}"
         )
     return number
 
