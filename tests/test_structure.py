@@ -35,6 +35,7 @@ LAYERS = {
         "xmp",
     ],
     "photos and layers": [
+        "consistency",
         "data",
         "draws",
         "initializers",
