@@ -11,6 +11,7 @@ from keras_srgan.backend import choose_backend
 if TYPE_CHECKING:
     # For editors, type checkers and the API pages.
     from keras_srgan.augmentation import Augmentation
+    from keras_srgan.blending import blend_generators
     from keras_srgan.data import ImageFolder
     from keras_srgan.degradations import Degradation
     from keras_srgan.degradations import PhotoDegradation
@@ -53,6 +54,7 @@ _MODULES = {
     "UNetDiscriminator": "discriminator",
     "Upscaler": "upscaling",
     "VGGContentLoss": "losses",
+    "blend_generators": "blending",
     "distribute": "distribution",
     "grid_strength": "grid",
     "load_generator": "loading",

@@ -36,6 +36,7 @@ LAYERS = {
         "xmp",
     ],
     "photos and layers": [
+        "consistency",
         "data",
         "draws",
         "initializers",
@@ -51,6 +52,7 @@ LAYERS = {
     "networks and losses": [
         "adversarial",
         "augmentation",
+        "blending",
         "degradation",
         "degradations",
         "discriminator",

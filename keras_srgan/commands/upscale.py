@@ -18,17 +18,22 @@ import warnings
 from pathlib import Path
 
 from keras_srgan.commands.common import PRECISIONS
+from keras_srgan.commands.common import CommandError
 from keras_srgan.commands.common import load_upscaler
 from keras_srgan.commands.common import print_line
 from keras_srgan.commands.common import printable
 from keras_srgan.commands.common import progress_bar
 from keras_srgan.commands.common import use_device
+from keras_srgan.commands.consistent import check_multiple
+from keras_srgan.commands.consistent import describe
+from keras_srgan.commands.consistent import save_consistent
 from keras_srgan.commands.outputs import plan
 from keras_srgan.photo import FORMATS
 from keras_srgan.photo import MAX_MEGAPIXELS
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import save_photo
 from keras_srgan.photo_files import count_suffixes
+from keras_srgan.tiling import scale_progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="a preset (keras-srgan presets lists them), or a .keras file of "
         "an SRGAN or its generator; default: %(default)s",
+    )
+    parser.add_argument(
+        "--detail",
+        type=_fraction,
+        metavar="FRACTION",
+        help="0 to 1, for presets: blend of the faithful (0) and the vivid "
+        "one (1) of the model and its partner; default: the model as it is",
     )
     parser.add_argument(
         "--overwrite", action="store_true", help="make finished photos again"
@@ -91,6 +103,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "slower",
     )
     parser.add_argument(
+        "--consistent",
+        action="store_true",
+        help="change the results until they shrink to the photos, by bicubic, "
+        "within half a level of 255; written without loss, as png",
+    )
+    parser.add_argument(
+        "--allow-deviation",
+        action="store_true",
+        help="with --consistent: also write results that deviate more, of "
+        "photos with hard patterns",
+    )
+    parser.add_argument(
         "--tile-size",
         type=_integer(1),
         metavar="N",
@@ -118,10 +142,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
+    if options.allow_deviation and not options.consistent:
+        raise CommandError("--allow-deviation needs --consistent.")
     try:
         with use_device(options.device), _interruptible() as check:
             upscaler = load_upscaler(
-                options.model, options.precision, options.tile_size
+                options.model,
+                options.precision,
+                options.tile_size,
+                options.detail,
             )
             label = f"-x{options.scale or upscaler.scale:g}"
             if options.size:
@@ -132,6 +161,7 @@ def run(options: argparse.Namespace) -> int:
                 label,
                 options.format,
                 options.overwrite,
+                options.consistent,
             )
             return _upscale_all(upscaler, work, options, check)
     except KeyboardInterrupt:
@@ -187,23 +217,23 @@ def _upscale_all(upscaler, work, options, check):
                 progress.update(every, completed=i + fraction)
 
             try:
-                size = _upscale_one(upscaler, photo, output, options, show)
+                about = _upscale_one(upscaler, photo, output, options, show)
             # Whatever is wrong with one photo, the others may be fine.
             except Exception as error:
                 failed += 1
                 _print_failure(_explain(error), [photo])
             else:
                 seconds = time.perf_counter() - start
-                print_line(
-                    f"{photo} -> {output} "
-                    f"({size[0]}x{size[1]}, {seconds:.1f} s)"
-                )
+                about = ", ".join([*about, f"{seconds:.1f} s"])
+                print_line(f"{photo} -> {output} ({about})")
             show(1)
     _print_summary(work, failed)
     return 1 if failed else 0
 
 
 def _upscale_one(upscaler, photo, output, options, progress):
+    """Writes a result, and returns a list of texts that describe it."""
+    steps = 2 if options.consistent else 1
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
@@ -216,17 +246,31 @@ def _upscale_one(upscaler, photo, output, options, progress):
             scale=options.scale,
             size=options.size,
             ensemble=options.ensemble,
-            progress=progress,
+            progress=scale_progress(progress, 0, steps),
         )
-        save_photo(large, output, options.quality)
+        about = [f"{large.width}x{large.height}"]
+        if options.consistent:
+            deviation = save_consistent(
+                large,
+                image,
+                output,
+                options.allow_deviation,
+                scale_progress(progress, 1, steps),
+            )
+            about.append(describe(deviation))
+        else:
+            save_photo(large, output, options.quality)
     for text in dict.fromkeys(str(warning.message) for warning in caught):
         print_line(f"warning: {_name(text, [photo])}", sys.stderr)
-    return large.size
+    return about
 
 
 def _check_size(image, scale, output, options):
     scale = options.scale or scale
-    longest = max(options.size or [round(side * scale) for side in image.size])
+    size = options.size or [max(1, round(side * scale)) for side in image.size]
+    if options.consistent:
+        check_multiple(image.size, size)
+    longest = max(size)
     format, limit = FORMATS[output.suffix.lower()]
     if longest > limit:
         raise ValueError(
@@ -303,6 +347,18 @@ def _positive(text):
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(
             f"must be a positive number, not {text!r}"
+        )
+    return number
+
+
+def _fraction(text):
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(
+            f"must be a number from 0 to 1, not {text!r}"
         )
     return number
 
