@@ -33,6 +33,8 @@ HEADINGS = {
     "shift_red": "R shift",
     "shift_green": "G shift",
     "shift_blue": "B shift",
+    "color_shift": "Color shift",
+    "low_frequency": "Low-frequency error",
     "grid": "Grid",
     "vgg54": "VGG54",
     "layered": "Layered",
@@ -44,6 +46,8 @@ FORMATS = {
     "shift_red": "+.2f",
     "shift_green": "+.2f",
     "shift_blue": "+.2f",
+    "color_shift": ".2f",
+    "low_frequency": ".2f",
     "grid": ".2f",
     "niqe": ".2f",
 }

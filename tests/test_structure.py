@@ -80,6 +80,7 @@ LAYERS = {
         "upscaling",
     ],
     "training runs and evaluation": [
+        "adaptation",
         "callbacks",
         "evaluation",
         "lock",
