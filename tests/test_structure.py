@@ -84,6 +84,7 @@ LAYERS = {
         "callbacks",
         "evaluation",
         "lock",
+        "held_out",
         "pictures",
         "recipe",
         "training",
