@@ -259,7 +259,10 @@ def test_training_goes_back_to_the_best_state(photos, tmp_path):
     weights, lines = [srgan.generator.get_weights()], []
     checkpoint = HeldOutCheckpoint(
         tmp_path,
-        Scripted((20, 0), (19, 2), (21, 0), (23, 3), (20, 0), (20, 0), (22, 0)),
+        Scripted(
+            *((20, 0), (19, 2), (21, 0), (23, 3)),
+            *((20, 0), (21.001, 0), (22, 0)),
+        ),
         patience=2,
         log=lines.append,
     )
