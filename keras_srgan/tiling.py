@@ -1,13 +1,13 @@
 import functools
 import itertools
 import math
-import os
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_srgan.ladder import Ladder
+from keras_srgan.memory import available_bytes
 
 # The memory that the network may use for one tile, in bytes, at most.
 MEMORY = 2**30
@@ -264,8 +264,5 @@ def _is_out_of_memory(error):
 
 
 def _get_memory():
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return MEMORY
-    return min(memory // 16, MEMORY)
+    available = available_bytes()
+    return MEMORY if available is None else min(available // 4, MEMORY)

@@ -67,8 +67,9 @@ class Upscaler:
             generator of "same" convolutions.
         tile_size: Integer, at least 1. Side, in pixels of the photo, of the
             area that a tile contributes. Smaller tiles take less memory and
-            more time. Defaults to the largest that needs a sixteenth of the
-            machine's memory, and at most 1 GiB.
+            more time. Defaults to the largest that needs a quarter of a
+            GPU's free memory, or a sixteenth of the machine's memory, and at
+            most 1 GiB.
 
     Call arguments:
         image: Pillow image; NumPy array of shape `(height, width)` or
