@@ -12,7 +12,7 @@ import os
 import time
 
 import numpy as np
-from contest import Contender
+from contest import on_backends
 from contest import show
 
 parser = argparse.ArgumentParser(
@@ -104,20 +104,18 @@ def compare(settings):
         "--sizes",
         *map(str, settings.sizes),
         *([f"--model={settings.model}"] if settings.model else []),
-        "--turns-of=ours",
     ]
     rows = []
-    for backend in settings.backends:
-        contender = Contender(backend, arguments, {"KERAS_BACKEND": backend})
+    for contender in on_backends(settings.backends, arguments):
         contender.start()
         result = contender.receive()
         if result is None:
-            print(f"{backend} failed: {contender.get_error()}")
+            print(f"{contender.name} failed: {contender.get_error()}")
             continue
         contender.process.wait()
         rows.append(
             [
-                backend,
+                contender.name,
                 f"{settings.photos / result['seconds']:.3g}",
                 f"{result['seconds'] / result['equal']:.2f}",
                 str(result["shapes"]),
