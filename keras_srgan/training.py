@@ -348,10 +348,7 @@ class TrainingRun:
         ]
         states = []
         if decay_start is None:
-            states = [
-                limit,
-                callbacks.BestCheckpoint(folder / "checkpoints"),
-            ]
+            states = [limit, self._make_checkpoint(lr, hr)]
             used += [
                 callbacks.PeriodicCheckpoint(
                     folder / "checkpoints", settings.checkpoint_every
@@ -373,6 +370,10 @@ class TrainingRun:
             verbose=1 if sys.stdout.isatty() else 2,
         )
         return srgan
+
+    def _make_checkpoint(self, lr, hr):
+        """Returns the callback that keeps the best state."""
+        return callbacks.BestCheckpoint(self.directory / "checkpoints")
 
     # === Results ===
 

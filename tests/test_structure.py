@@ -83,6 +83,7 @@ LAYERS = {
         "upscaling",
     ],
     "training runs and evaluation": [
+        "adaptation",
         "callbacks",
         "evaluation",
         "lock",
