@@ -37,6 +37,8 @@ LAYERS = {
     "photos and layers": [
         "consistency",
         "data",
+        "detail_map",
+        "detail_page",
         "draws",
         "initializers",
         "layers",
