@@ -40,6 +40,8 @@ LAYERS = {
     "photos and layers": [
         "consistency",
         "data",
+        "detail_map",
+        "detail_page",
         "draws",
         "initializers",
         "layers",
