@@ -86,18 +86,44 @@ def load_blend(preset: str | os.PathLike, detail: float) -> keras.Model:
     ```
     """
     check_detail(detail)
+    pair = find_pair(preset)
+    return blend_generators(
+        load_generator(pair["faithful"]), load_generator(pair["vivid"]), detail
+    )
+
+
+def find_pair(
+    preset: str | os.PathLike,
+) -> dict[str, str | os.PathLike]:
+    """Returns the faithful and the vivid preset of a pair.
+
+    Args:
+        preset: Either of them, as for `Generator.from_preset`.
+
+    Returns:
+        Dict of `"faithful"` and `"vivid"` to a preset.
+
+    Raises:
+        ValueError: if there is no such preset, or it has no partner.
+        OSError: if a file is missing, damaged or cannot be downloaded.
+
+    Example:
+
+    ```python
+    from keras_srgan.blending import find_pair
+
+    find_pair("srgan_x4_small")["faithful"]  # "srresnet_x4_small"
+    ```
+    """
     # A `.keras` file has no metadata.
     partners = {} if Path(preset).is_file() else read_partners(preset)
     pair = {"faithful": preset, "vivid": preset, **partners}
     if pair["faithful"] == pair["vivid"]:
         raise ValueError(
-            "`detail` needs a preset that has a partner, as those that ship "
-            f"do. Received: detail={detail} for {str(preset)!r}, which has "
-            "none"
+            "`preset` must have a faithful or a vivid partner, as the presets "
+            f"that ship have. Received: preset={str(preset)!r}, without one"
         )
-    return blend_generators(
-        load_generator(pair["faithful"]), load_generator(pair["vivid"]), detail
-    )
+    return pair
 
 
 def check_detail(detail: float) -> None:

@@ -134,7 +134,7 @@ def test_a_preset_of_the_users_names_its_partner(tmp_path, pair):
     np.testing.assert_allclose(
         blend.get_weights()[0], sum(expected) / 2, rtol=1e-6, atol=1e-7
     )
-    with pytest.raises(ValueError, match="`detail` needs a preset") as error:
+    with pytest.raises(ValueError, match="must have a faithful") as error:
         load_blend(tmp_path / "smooth", 0.5)
     assert "smooth" in str(error.value)
 
@@ -170,7 +170,7 @@ def test_a_model_without_a_partner_is_refused(folder, capsys):
     assert enlarge("--detail", 0.5, "--model", "mine.keras") == 2
     out, err = capsys.readouterr()
     assert out == "" and len(err.splitlines()) == 1
-    assert "`detail` needs a preset" in err and "mine.keras" in err
+    assert "must have a faithful" in err and "mine.keras" in err
     assert sorted(os.listdir()) == before
 
 

@@ -24,6 +24,8 @@ LAYERS = {
         "dataset",
         "download",
         "files",
+        "ladder",
+        "memory",
         "metadata",
         "photo_files",
         "photo_modes",
@@ -38,6 +40,8 @@ LAYERS = {
     "photos and layers": [
         "consistency",
         "data",
+        "detail_map",
+        "detail_page",
         "draws",
         "initializers",
         "layers",
@@ -62,6 +66,7 @@ LAYERS = {
         "hub",
         "loading",
         "losses",
+        "masking",
         "matching",
         "msrresnet",
         "optimizers",
@@ -110,7 +115,7 @@ FORBIDDEN = [
 # Modules that may import a backend anywhere, and modules that may do so only
 # inside functions, to read or write a file of that backend.
 BACKENDS = {"jax", "tensorflow", "torch"}
-BACKEND_ROOMS = {"collectives", "convolutions", "trainers"}
+BACKEND_ROOMS = {"collectives", "convolutions", "memory", "trainers"}
 BACKEND_FILES = {"export", "torch_checkpoint"}
 
 

@@ -1,4 +1,4 @@
-"""What --consistent adds to the command that enlarges photos."""
+"""Consistent results, for the command that enlarges photos."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +29,8 @@ def check_multiple(size: tuple[int, int], target: tuple[int, int]) -> None:
     factor = target[0] // size[0]
     if factor < 1 or tuple(factor * side for side in size) != tuple(target):
         raise ValueError(
-            "--consistent needs a result whose sides are one whole multiple "
-            f"of the photo's, {size[0]}x{size[1]}, not "
+            "--consistent and --report need a result whose sides are one "
+            f"whole multiple of the photo's, {size[0]}x{size[1]}, not "
             "{}x{}; choose another --scale".format(*target)
         )
 
@@ -41,7 +41,7 @@ def save_consistent(
     path: Path,
     allow_deviation: bool,
     progress: Callable[[float], None],
-) -> Deviation:
+) -> tuple[Image.Image, Deviation]:
     """Makes an enlarged photo consistent, writes it and measures the file.
 
     Args:
@@ -53,7 +53,7 @@ def save_consistent(
         progress: See `make_consistent`.
 
     Returns:
-        The `Deviation` of the written pixels.
+        The consistent picture, and the `Deviation` of the file's pixels.
 
     Raises:
         ValueError: if the deviation remains larger, unless allowed. Nothing
@@ -71,7 +71,7 @@ def save_consistent(
         deviation = measure_deviation(open_stored(partial), photo)
         if not allow_deviation:
             check_deviation(deviation)
-    return deviation
+    return large, deviation
 
 
 def describe(deviation: Deviation) -> str:
