@@ -41,9 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--vgg-weights",
         metavar="FILE",
-        help="weights of VGG19, to measure the layered distance too; a model "
-        "that looks sharper cannot be trained without. 'imagenet' downloads "
-        "them",
+        help="file of VGG19's weights, to measure the layered distance too; "
+        "sharper-looking models need them (default for these: downloaded)",
     )
     add(
         "--settings",
