@@ -1,12 +1,17 @@
 """SRGAN in Keras 3: 4x photo super-resolution on any backend."""
 
+import contextlib
 import importlib
+import importlib.util
 import sys
 from typing import TYPE_CHECKING
+
+from keras_srgan.backend import choose_backend
 
 if TYPE_CHECKING:
     # For editors, type checkers and the API pages.
     from keras_srgan.augmentation import Augmentation
+    from keras_srgan.blending import blend_generators
     from keras_srgan.data import ImageFolder
     from keras_srgan.degradations import Degradation
     from keras_srgan.degradations import PhotoDegradation
@@ -49,6 +54,7 @@ _MODULES = {
     "UNetDiscriminator": "discriminator",
     "Upscaler": "upscaling",
     "VGGContentLoss": "losses",
+    "blend_generators": "blending",
     "distribute": "distribution",
     "grid_strength": "grid",
     "load_generator": "loading",
@@ -79,6 +85,11 @@ def _import_all():
         globals()[name] = getattr(module, name)
 
 
-# `keras.saving.load_model` must work after `import keras, keras_srgan`.
 if "keras" in sys.modules:
+    # `keras.saving.load_model` must work after `import keras, keras_srgan`.
     _import_all()
+elif importlib.util.find_spec("tensorflow") is None:
+    # Keras' default is not installed. Without any backend, the command line
+    # can still print its help.
+    with contextlib.suppress(ImportError):
+        choose_backend()

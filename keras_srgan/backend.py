@@ -43,6 +43,8 @@ def import_keras() -> None:
 def choose_backend() -> None:
     """Sets `KERAS_BACKEND` to an installed backend, unless one is chosen.
 
+    Importing the package without TensorFlow calls it, so that one installed
+    backend is enough.
     `KERAS_BACKEND` decides, then Keras' configuration file, then the first of
     `BACKENDS` that is installed. Keras must not have been imported.
 

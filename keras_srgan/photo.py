@@ -25,6 +25,8 @@ FORMATS = {
     ".jpeg": ("JPEG", 65500),
     ".webp": ("WEBP", 16383),
 }
+# Suffixes of formats that give back the pixels that were written.
+LOSSLESS = (".png",)
 _open_lock = threading.Lock()
 
 

@@ -135,6 +135,27 @@ def read_preset(preset: str | os.PathLike) -> tuple[dict, dict | list]:
     return arguments, weights
 
 
+def read_partners(preset: str | os.PathLike) -> dict[str, str]:
+    """Returns the partners that a preset names: see `presets`.
+
+    Args:
+        preset: As for `read_preset`.
+
+    Returns:
+        Dict of `"faithful"` or `"vivid"` to a preset, empty without partners.
+
+    Raises:
+        ValueError: if there is no such preset. The message lists the names.
+        OSError: if a file is missing, damaged or cannot be downloaded.
+    """
+    preset = _find(preset)
+    # Presets of version 0.1 have no metadata.
+    if "generator" in _read_json(preset, CONFIG):
+        return {}
+    # Those that keras-hub has saved name no partners.
+    return _read_json(preset, METADATA).get("partners", {})
+
+
 def set_weights(generator, weights: dict | list) -> None:
     """Assigns the weights of a preset to a generator.
 

@@ -15,6 +15,7 @@ import argparse
 import pathlib
 
 from keras_srgan import SRGAN
+from keras_srgan import blend_generators
 from keras_srgan import load_generator
 from keras_srgan.files import replacing
 
@@ -29,16 +30,8 @@ add("--out", required=True, metavar="FILE", help="ends in .keras")
 settings = parser.parse_args()
 out = pathlib.Path(settings.out)
 
-
-start, gan = load_generator(settings.start), load_generator(settings.gan)
-blend = type(gan).from_config({**gan.get_config(), "dtype": "float32"})
-blend.set_weights(
-    [
-        (1 - settings.share) * one + settings.share * other
-        for one, other in zip(
-            start.get_weights(), gan.get_weights(), strict=True
-        )
-    ]
+blend = blend_generators(
+    load_generator(settings.start), load_generator(settings.gan), settings.share
 )
 out.parent.mkdir(parents=True, exist_ok=True)
 with replacing(out) as partial:

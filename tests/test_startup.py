@@ -148,6 +148,18 @@ def test_the_installed_backend_is_used(start, backend):
     assert "no model file none.keras" in result.stderr
 
 
+@pytest.mark.parametrize("backend", sorted(BACKENDS))
+def test_python_uses_the_installed_backend_too(start, backend):
+    if not installed(backend):
+        pytest.skip(f"{backend} is not installed")
+    code = (
+        "from keras_srgan import PSNR; import keras; "
+        "print(keras.backend.backend())"
+    )
+    result = start(code, BACKENDS - {backend})
+    assert result.stdout == f"{backend}\n", result.stderr
+
+
 @pytest.mark.parametrize(
     "hidden, config, variable, chosen",
     [

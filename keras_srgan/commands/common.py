@@ -110,6 +110,7 @@ def load_upscaler(
     name_or_path: str | os.PathLike,
     precision: str | None = None,
     tile_size: int | None = None,
+    detail: float | None = None,
 ):
     """Loads a generator, and checks that its precision runs on this device.
 
@@ -118,6 +119,8 @@ def load_upscaler(
         precision: String, one of `PRECISIONS`, the dtype policy of the
             network. Defaults to the one that was saved.
         tile_size: As for `Upscaler`.
+        detail: Float in [0, 1], to blend a preset with its partner: see
+            `load_blend`. Defaults to `None`: the model as it is.
 
     Returns:
         An `Upscaler`.
@@ -128,11 +131,15 @@ def load_upscaler(
     """
     import keras
 
+    from keras_srgan.blending import load_blend
     from keras_srgan.loading import load_generator
     from keras_srgan.upscaling import Upscaler
 
     try:
-        generator = load_generator(name_or_path)
+        if detail is None:
+            generator = load_generator(name_or_path)
+        else:
+            generator = load_blend(name_or_path, detail)
         if precision:
             _set_precision(generator, precision)
         upscaler = Upscaler(generator, tile_size)

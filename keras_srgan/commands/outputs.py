@@ -9,6 +9,7 @@ from PIL import Image
 
 from keras_srgan.commands.common import CommandError
 from keras_srgan.photo import FORMATS
+from keras_srgan.photo import LOSSLESS
 from keras_srgan.photo_files import count_suffixes
 from keras_srgan.photo_files import search_folder
 
@@ -39,6 +40,7 @@ def plan(
     label: str = "-x4",
     format: str | None = None,
     overwrite: bool = False,
+    lossless: bool = False,
 ) -> Plan:
     """Names the output of each photo, and checks that it can be written.
 
@@ -51,18 +53,28 @@ def plan(
         format: String, a suffix without dot. Defaults to that of each photo,
             or png.
         overwrite: Boolean. Whether to make finished photos again.
+        lossless: Boolean. Whether lossy formats are not allowed.
 
     Raises:
         CommandError: The command is wrong as a whole.
     """
     left_out = []
+    suffixes = LOSSLESS if lossless else tuple(FORMATS)
+    if format and f".{format}" not in suffixes:
+        raise CommandError(
+            f"--format must be lossless, such as {suffixes[0][1:]}; not "
+            f"{format}."
+        )
     if output and _is_file_name(output):
-        pairs = [(_get_single_photo(photos, output, format), output)]
+        photo = _get_single_photo(photos, output, format, suffixes)
+        pairs = [(photo, output)]
     else:
         pairs = [
             pair
             for path in photos
-            for pair in _get_pairs(path, output, label, format, left_out)
+            for pair in _get_pairs(
+                path, output, label, format, suffixes, left_out
+            )
         ]
     pairs, results = _leave_out_results(pairs, output)
     refused = collections.defaultdict(list)
@@ -94,28 +106,36 @@ def _is_file_name(path):
     )
 
 
-def _get_single_photo(photos, output, format):
+def _get_single_photo(photos, output, format, suffixes):
     if len(photos) > 1 or os.path.isdir(photos[0]):
         raise CommandError(
             f"-o must be a folder, except for a single photo; {output} is the "
             "name of a file."
         )
-    if output.suffix.lower() not in FORMATS:
+    if output.suffix.lower() not in suffixes:
+        lossless = ", which is lossless" * (suffixes == LOSSLESS)
         raise CommandError(
-            f"-o must end in one of {', '.join(FORMATS)}, or be a folder; "
-            f"not {output}."
+            f"-o must end in one of {', '.join(suffixes)}{lossless}, or be a "
+            f"folder; not {output}."
         )
     if format:
         raise CommandError(f"--format cannot be with -o {output}, a file.")
     return photos[0]
 
 
-def _get_pairs(path, output, label, format, left_out):
+def _get_pairs(path, output, label, format, suffixes, left_out):
     """Returns pairs of a photo and its output, for one argument."""
+
+    def get_name(photo, label):
+        suffix = f".{format}" if format else photo.suffix
+        if suffix.lower() not in suffixes:
+            suffix = ".png"
+        return f"{photo.stem}{label}{suffix}"
+
     if not os.path.isdir(path):
         if output:
-            return [(path, output / _get_name(path, "", format))]
-        return [(path, path.with_name(_get_name(path, label, format)))]
+            return [(path, output / get_name(path, ""))]
+        return [(path, path.with_name(get_name(path, label)))]
     try:
         photos, others = search_folder(path)
     except ValueError as error:
@@ -138,21 +158,10 @@ def _get_pairs(path, output, label, format, left_out):
     return [
         (
             photo,
-            output
-            / photo.relative_to(path).with_name(_get_name(photo, "", format)),
+            output / photo.relative_to(path).with_name(get_name(photo, "")),
         )
         for photo in photos
     ]
-
-
-def _get_name(photo, label, format):
-    return f"{photo.stem}{label}{_get_suffix(photo, format)}"
-
-
-def _get_suffix(photo, format):
-    if format:
-        return f".{format}"
-    return photo.suffix if photo.suffix.lower() in FORMATS else ".png"
 
 
 def _is_same(path, other):

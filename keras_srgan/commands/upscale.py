@@ -9,26 +9,33 @@ again, so a command that was stopped resumes when it is repeated. Exit status:
 
 import argparse
 import contextlib
-import math
-import re
 import signal
 import sys
 import time
 import warnings
 from pathlib import Path
 
+from keras_srgan.commands import option_types
 from keras_srgan.commands.common import PRECISIONS
+from keras_srgan.commands.common import CommandError
 from keras_srgan.commands.common import load_upscaler
 from keras_srgan.commands.common import print_line
 from keras_srgan.commands.common import printable
 from keras_srgan.commands.common import progress_bar
 from keras_srgan.commands.common import use_device
+from keras_srgan.commands.consistent import check_multiple
+from keras_srgan.commands.consistent import describe
+from keras_srgan.commands.consistent import save_consistent
 from keras_srgan.commands.outputs import plan
+from keras_srgan.commands.report import get_report_path
+from keras_srgan.commands.report import load_reporter
+from keras_srgan.commands.report import write_report
 from keras_srgan.photo import FORMATS
 from keras_srgan.photo import MAX_MEGAPIXELS
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import save_photo
 from keras_srgan.photo_files import count_suffixes
+from keras_srgan.tiling import scale_progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,19 +63,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "an SRGAN or its generator; default: %(default)s",
     )
     parser.add_argument(
+        "--detail",
+        type=option_types.fraction,
+        metavar="FRACTION",
+        help="0 to 1, for presets: blend of the faithful (0) and the vivid "
+        "one (1) of the model and its partner; default: the model as it is",
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="make finished photos again"
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--scale",
-        type=_positive,
+        type=option_types.positive,
         metavar="TIMES",
         help="how many times larger per side, such as 3; default: the model's, "
         "mostly 4",
     )
     size.add_argument(
         "--size",
-        type=_size,
+        type=option_types.size,
         metavar="WIDTHxHEIGHT",
         help="size of the results, such as 1920x1080; photos of "
         "another shape are stretched",
@@ -80,7 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--quality",
-        type=_integer(1, 100),
+        type=option_types.integer(1, 100),
         default=95,
         help="1 to 100, of jpg and webp; default: 95",
     )
@@ -91,15 +105,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "slower",
     )
     parser.add_argument(
+        "--consistent",
+        action="store_true",
+        help="change the results until they shrink to the photos, by bicubic, "
+        "within half a level of 255; written without loss, as png",
+    )
+    parser.add_argument(
+        "--allow-deviation",
+        action="store_true",
+        help="with --consistent: also write results that deviate more, of "
+        "photos with hard patterns",
+    )
+    parser.add_argument(
+        "--report",
+        action="store_true",
+        help="for presets: also write a page, photo-x4.jpg.html, that shows "
+        "where the photo does not determine the detail",
+    )
+    parser.add_argument(
         "--tile-size",
-        type=_integer(1),
+        type=option_types.integer(1),
         metavar="N",
         help="side of a tile in pixels of the photo; smaller tiles take less "
         "memory and more time; default: as memory allows",
     )
     parser.add_argument(
         "--max-megapixels",
-        type=_positive,
+        type=option_types.positive,
         default=MAX_MEGAPIXELS,
         metavar="N",
         help="refuse photos with more, which may be decompression bombs; "
@@ -118,11 +150,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
+    if options.allow_deviation and not options.consistent:
+        raise CommandError("--allow-deviation needs --consistent.")
     try:
         with use_device(options.device), _interruptible() as check:
             upscaler = load_upscaler(
-                options.model, options.precision, options.tile_size
+                options.model,
+                options.precision,
+                options.tile_size,
+                options.detail,
             )
+            reporter = load_reporter(options) if options.report else None
             label = f"-x{options.scale or upscaler.scale:g}"
             if options.size:
                 label = "-{}x{}".format(*options.size)
@@ -132,8 +170,9 @@ def run(options: argparse.Namespace) -> int:
                 label,
                 options.format,
                 options.overwrite,
+                options.consistent,
             )
-            return _upscale_all(upscaler, work, options, check)
+            return _upscale_all(upscaler, reporter, work, options, check)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "Interrupted; no file is half-written. To resume, repeat the "
@@ -169,7 +208,7 @@ def _interruptible():
 # === Photos ===
 
 
-def _upscale_all(upscaler, work, options, check):
+def _upscale_all(upscaler, reporter, work, options, check):
     failed = sum(map(len, work.refused.values()))
     for reason, photos in work.refused.items():
         _print_failure(reason, photos)
@@ -187,46 +226,77 @@ def _upscale_all(upscaler, work, options, check):
                 progress.update(every, completed=i + fraction)
 
             try:
-                size = _upscale_one(upscaler, photo, output, options, show)
+                lines = _upscale_one(
+                    upscaler, reporter, photo, output, options, show
+                )
             # Whatever is wrong with one photo, the others may be fine.
             except Exception as error:
                 failed += 1
                 _print_failure(_explain(error), [photo])
             else:
                 seconds = time.perf_counter() - start
-                print_line(
-                    f"{photo} -> {output} "
-                    f"({size[0]}x{size[1]}, {seconds:.1f} s)"
-                )
+                about = f"{lines[0]}, {seconds:.1f} s"
+                print_line(f"{photo} -> {output} ({about})")
+                for line in lines[1:]:
+                    print_line(line)
             show(1)
     _print_summary(work, failed)
     return 1 if failed else 0
 
 
-def _upscale_one(upscaler, photo, output, options, progress):
+def _upscale_one(upscaler, reporter, photo, output, options, progress):
+    """Writes a result, and returns lines of text that describe it."""
+    steps = 1 + options.consistent + options.report
+    sizes = {name: getattr(options, name) for name in ("scale", "size")}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         image = open_photo(photo, options.max_megapixels)
         # Errors that can be foreseen come before hours of work.
         _check_size(image, upscaler.scale, output, options)
+        if reporter:
+            report = get_report_path(output, options.overwrite)
         output.parent.mkdir(parents=True, exist_ok=True)
         large = upscaler(
             image,
-            scale=options.scale,
-            size=options.size,
+            **sizes,
             ensemble=options.ensemble,
-            progress=progress,
+            progress=scale_progress(progress, 0, steps),
         )
-        save_photo(large, output, options.quality)
+        lines = [f"{large.width}x{large.height}"]
+        if options.consistent:
+            large, deviation = save_consistent(
+                large,
+                image,
+                output,
+                options.allow_deviation,
+                scale_progress(progress, 1, steps),
+            )
+            lines[0] += f", {describe(deviation)}"
+        else:
+            save_photo(large, output, options.quality)
+        if reporter:
+            other = reporter.upscaler(
+                image,
+                **sizes,
+                ensemble=options.ensemble,
+                progress=scale_progress(progress, steps - 1, steps),
+            )
+            text = write_report(
+                report, image, large, other, reporter, photo.name
+            )
+            lines.append(f"{report}: {text}")
     for text in dict.fromkeys(str(warning.message) for warning in caught):
         print_line(f"warning: {_name(text, [photo])}", sys.stderr)
-    return large.size
+    return lines
 
 
 def _check_size(image, scale, output, options):
     scale = options.scale or scale
-    longest = max(options.size or [round(side * scale) for side in image.size])
+    size = options.size or [max(1, round(side * scale)) for side in image.size]
+    if options.consistent or options.report:
+        check_multiple(image.size, size)
+    longest = max(size)
     format, limit = FORMATS[output.suffix.lower()]
     if longest > limit:
         raise ValueError(
@@ -277,40 +347,3 @@ def _name(text, photos):
     if len(photos) == 1:
         return f"{photos[0]}: {text}"
     return f"{text} ({len(photos)} photos)"
-
-
-# === Types of options ===
-
-
-def _integer(low, high=math.inf):
-    def integer(text):
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(
-                f"must be an integer from {low} to {high}, not {text!r}"
-                if high < math.inf
-                else f"must be an integer, at least {low}, not {text!r}"
-            )
-        return int(text)
-
-    return integer
-
-
-def _positive(text):
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(
-            f"must be a positive number, not {text!r}"
-        )
-    return number
-
-
-def _size(text):
-    match = re.fullmatch(r"([1-9]\d*)[x×]([1-9]\d*)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(
-            f"must be like 1920x1080, not {text!r}"
-        )
-    return int(match[1]), int(match[2])
