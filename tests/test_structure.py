@@ -89,6 +89,7 @@ LAYERS = {
         "callbacks",
         "evaluation",
         "lock",
+        "held_out",
         "pictures",
         "recipe",
         "training",

@@ -8,6 +8,7 @@ from keras_srgan.collectives import gather
 from keras_srgan.distribution import is_first
 from keras_srgan.files import make_writable
 from keras_srgan.files import replacing
+from keras_srgan.held_out import MIN_GAINS
 from keras_srgan.held_out import HeldOut
 from keras_srgan.held_out import find_faults
 from keras_srgan.held_out import find_gains
@@ -16,47 +17,48 @@ from keras_srgan.held_out import find_gains
 class HeldOutCheckpoint(keras.callbacks.Callback):
     """Keeps the state that is best on held-out photos, and goes back to it.
 
-    After each epoch, a state is better if its score has a higher mean than
-    all before, and no other figure is worse than at the start of training:
-    see `find_faults`. It is written to `directory`: the model as
-    `best.keras`, the state of training as `best.weights.h5`. Where a figure
-    is worse, or after `patience` epochs without a better state, training
-    continues from that state; before the first one, from the start.
+        After each epoch, a state is better if its score has a higher mean than
+        all before, and no other figure is worse than at the start of training:
+        see `find_faults`. It is written to `directory`: the model as
+        `best.keras`, the state of training as `best.weights.h5`. Where a figure
+        is worse, or after `patience` epochs without a better state, training
+        continues from that state; before the first one, from the start.
 
-    A resumed run knows the figures where `RunBackup` keeps the state of this
-    callback.
+        A resumed run knows the figures where `RunBackup` keeps the state of this
+        callback.
 
-    Args:
-        directory: Path of the folder to write to; made if missing.
-        held_out: `HeldOut`.
-        patience: Integer. Epochs without a better state. Defaults to `5`.
-        log: Function that is called with a line of text after an epoch.
-            Defaults to `print`.
+        Args:
+            directory: Path of the folder to write to; made if missing.
+            held_out: `HeldOut`.
+            patience: Integer. Epochs without a better state. Defaults to `5`.
+            log: Function that is called with a line of text after an epoch.
+                Defaults to `print`.
 
-    Attributes:
-        before: List of dicts, the figures of the model at the start.
-        best: The same for the best state, or `None`.
-        epoch: Integer. The epoch of the best state, counted from one; 0 is
-            the start.
+        Attributes:
+            before: List of dicts, the figures of the model at the start.
+            best: The same for the best state, or `None`.
+            epoch: Integer. The epoch of the best state, counted from one; 0 is
+                the start.
 
-    Example:
+        Example:
 
-    ```python
-    import numpy as np
-    from keras_srgan import SRGAN, Generator
-    from keras_srgan.callbacks import HeldOutCheckpoint
+        ```python
+        import numpy as np
+        from keras_srgan import SRGAN, Generator
+        from keras_srgan.callbacks import HeldOutCheckpoint
+        from keras_srgan.held_out import MIN_GAINS
     from keras_srgan.held_out import HeldOut
 
-    photos = np.random.randint(0, 256, (8, 96, 96, 3), "uint8")
-    srgan = SRGAN(Generator(num_blocks=2, filters=8))
-    srgan.compile(content_loss="mse")
-    held_out = HeldOut(photos[:2, ::4, ::4], photos[:2], scale=4)
-    srgan.fit(
-        photos[2:],
-        epochs=3,
-        callbacks=[HeldOutCheckpoint("runs/faces", held_out)],
-    )
-    ```
+        photos = np.random.randint(0, 256, (8, 96, 96, 3), "uint8")
+        srgan = SRGAN(Generator(num_blocks=2, filters=8))
+        srgan.compile(content_loss="mse")
+        held_out = HeldOut(photos[:2, ::4, ::4], photos[:2], scale=4)
+        srgan.fit(
+            photos[2:],
+            epochs=3,
+            callbacks=[HeldOutCheckpoint("runs/faces", held_out)],
+        )
+        ```
     """
 
     def __init__(
@@ -103,7 +105,7 @@ class HeldOutCheckpoint(keras.callbacks.Callback):
         faults = find_faults(rows, self.before, score)
         gain = find_gains(rows, self.best or self.before, score).mean()
         text = f"epoch {epoch + 1}: "
-        if gain > 0 and not faults:
+        if gain > MIN_GAINS[score] and not faults:
             if is_first():
                 with replacing(self.directory / "best.keras") as partial:
                     self.model.save(partial)
