@@ -30,8 +30,10 @@ LAYERS = {
         "pixels",
         "preset",
         "preset_layout",
+        "self_test",
         "settings",
         "tiling",
+        "verification",
         "xmp",
     ],
     "photos and layers": [
