@@ -5,6 +5,7 @@ memory. All are started and warmed up first. Then each has one turn per round,
 so other load on the machine affects all alike.
 """
 
+import argparse
 import json
 import math
 import os
@@ -19,6 +20,35 @@ from rich.console import Console
 from rich.table import Table
 
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def make_parser(description, **rounds):
+    """Returns a parser with the options that all benchmarks share.
+
+    Args:
+        description: String, the docstring of the benchmark.
+        **rounds: `default` and `help` of `--rounds`, if they are others.
+    """
+    parser = argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    rounds = {
+        "default": 7,
+        "help": "turns per contender (default: %(default)s)",
+        **rounds,
+    }
+    parser.add_argument("--rounds", type=int, **rounds)
+    parser.add_argument("--turns-of", help=argparse.SUPPRESS)
+    return parser
+
+
+def pass_on(settings, *names):
+    """Returns settings as arguments for the process of a contender."""
+    return [
+        f"--{name.replace('_', '-')}={getattr(settings, name)}"
+        for name in names
+    ]
 
 
 class Contender:
@@ -78,6 +108,23 @@ class Contender:
         if lines:
             return lines[-1]
         return f"exit status {self.process.returncode}, without a message"
+
+
+def on_backends(backends, arguments):
+    """Returns a `Contender` for keras_srgan on each backend.
+
+    Args:
+        backends: List of strings, values of `KERAS_BACKEND`.
+        arguments: List of strings, to which `--turns-of=ours` is added.
+    """
+    return [
+        Contender(
+            f"keras_srgan, {backend}",
+            [*arguments, "--turns-of=ours"],
+            {"KERAS_BACKEND": backend},
+        )
+        for backend in backends
+    ]
 
 
 def serve(turn):

@@ -1,31 +1,29 @@
-"""Measure upscaling against hand-written PyTorch.
+"""Measure upscaling against hand-written PyTorch and onnxruntime.
 
     python benchmarks/inference.py
     python benchmarks/inference.py --size 512 --precision bfloat16
 
 A turn is one call of `upscale`, uint8 to uint8, tile by tile. The hand-written
 program, `peer.py`, processes the photo in one piece, which is faster per pixel
-but takes memory that grows with the photo.
+but takes memory that grows with the photo. So does onnxruntime, with the
+exported network.
 """
-
-import argparse
 
 import numpy as np
 from contest import Contender
 from contest import format_times
+from contest import make_parser
+from contest import on_backends
+from contest import pass_on
 from contest import run
 from contest import serve
 from contest import show
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = make_parser(__doc__)
 add = parser.add_argument
 add("--backends", nargs="+", default=["tensorflow", "jax", "torch"])
 add("--size", type=int, default=256, help="pixels per side (default: 256)")
 add("--precision", default="float32", choices=["float32", "bfloat16"])
-add("--rounds", type=int, default=7, help="turns per contender (default: 7)")
-add("--turns-of", help=argparse.SUPPRESS)
 
 
 def serve_ours(settings):
@@ -39,6 +37,20 @@ def serve_ours(settings):
     upscaler = Upscaler(Generator())
     x = photo(settings)
     serve(lambda: upscaler(x))
+
+
+def serve_onnxruntime(settings):
+    import tempfile
+
+    from exports import load_onnx
+
+    from keras_srgan import Generator
+
+    with tempfile.TemporaryDirectory() as folder:
+        Generator().export(f"{folder}/model.onnx")
+        network = load_onnx(f"{folder}/model.onnx")
+    x = photo(settings)[None]
+    serve(lambda: network(x))
 
 
 def serve_peer(settings):
@@ -71,18 +83,16 @@ def photo(settings):
 def compare(settings):
     import torch
 
-    arguments = [
-        f"--size={settings.size}",
-        f"--precision={settings.precision}",
-    ]
-    contenders = [
-        Contender(
-            f"keras_srgan, {backend}",
-            [*arguments, "--turns-of=ours"],
-            {"KERAS_BACKEND": backend},
+    arguments = pass_on(settings, "size", "precision")
+    contenders = on_backends(settings.backends, arguments)
+    if settings.precision == "float32":
+        contenders.append(
+            Contender(
+                "onnxruntime",
+                [*arguments, "--turns-of=onnxruntime"],
+                {"KERAS_BACKEND": "tensorflow"},
+            )
         )
-        for backend in settings.backends
-    ]
     kinds = ["compiled", "peer"] if torch.cuda.is_available() else ["peer"]
     for kind in kinds:
         contenders.append(
@@ -117,6 +127,8 @@ if __name__ == "__main__":
     settings = parser.parse_args()
     if settings.turns_of == "ours":
         serve_ours(settings)
+    elif settings.turns_of == "onnxruntime":
+        serve_onnxruntime(settings)
     elif settings.turns_of:
         serve_peer(settings)
     else:

@@ -12,12 +12,14 @@ import pathlib
 import tempfile
 
 from contest import Contender
+from contest import make_parser
+from contest import pass_on
 from contest import run
 from contest import serve
 from contest import show
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+parser = make_parser(
+    __doc__, default=3, help="epochs per contender (default: 3)"
 )
 add = parser.add_argument
 add("--data", metavar="DIR", help="folder of photos")
@@ -30,8 +32,6 @@ add(
 add("--crop", default="center", choices=["center", "random"])
 add("--crop-size", type=int, default=128, help="default: 128")
 add("--batch-size", type=int, default=30, help="default: 30")
-add("--rounds", type=int, default=3, help="epochs per contender (default: 3)")
-add("--turns-of", help=argparse.SUPPRESS)
 add("--workers", type=int, default=0, help=argparse.SUPPRESS)
 
 CONTENDERS = {
@@ -126,10 +126,9 @@ def make_photos(directory, count):
 
 
 def compare(settings):
-    arguments = [
-        f"--{name.replace('_', '-')}={getattr(settings, name)}"
-        for name in ("data", "limit", "crop", "crop_size", "batch_size")
-    ]
+    arguments = pass_on(
+        settings, "data", "limit", "crop", "crop_size", "batch_size"
+    )
     contenders = [
         Contender(
             name,

@@ -10,31 +10,29 @@ updates and the metrics. The hand-written program, `peer.py`, does less work. It
 also runs in channels-last layout and, on a GPU, with `torch.compile`.
 """
 
-import argparse
 import time
 
 import numpy as np
 from contest import Contender
 from contest import format_times
+from contest import make_parser
+from contest import on_backends
+from contest import pass_on
 from contest import run
 from contest import serve
 from contest import show
 
 SIZES = {"batch": [1, 4, 16, 64], "crop": [64, 128, 256]}
 
-parser = argparse.ArgumentParser(
-    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-)
+parser = make_parser(__doc__)
 add = parser.add_argument
 add("--backends", nargs="+", default=["tensorflow", "jax", "torch"])
 add("--batch-size", type=int, default=4, help="default: 4")
 add("--crop-size", type=int, default=128, help="default: 128")
 add("--precision", default="float32", choices=["float32", "bfloat16"])
 add("--steps", type=int, default=2, help="steps per turn (default: 2)")
-add("--rounds", type=int, default=7, help="turns per contender (default: 7)")
 add("--vary", choices=SIZES, help="measure the cost by batch or crop size")
 add("--max-size", type=int, default=64, help="largest batch of --vary batch")
-add("--turns-of", help=argparse.SUPPRESS)
 
 
 def serve_ours(settings):
@@ -118,18 +116,10 @@ def measure_peak(settings):
 
 def measure(settings, peers=()):
     """Measures keras_srgan on all backends, and the given kinds of peers."""
-    arguments = [
-        f"--{name.replace('_', '-')}={getattr(settings, name)}"
-        for name in ("batch_size", "crop_size", "precision", "steps")
-    ]
-    contenders = [
-        Contender(
-            f"keras_srgan, {backend}",
-            [*arguments, "--turns-of=ours"],
-            {"KERAS_BACKEND": backend},
-        )
-        for backend in settings.backends
-    ]
+    arguments = pass_on(
+        settings, "batch_size", "crop_size", "precision", "steps"
+    )
+    contenders = on_backends(settings.backends, arguments)
     for kind in peers:
         contenders.append(
             Contender(f"PyTorch, {kind}", [*arguments, f"--turns-of={kind}"])

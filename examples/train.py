@@ -2,7 +2,7 @@
 
     python examples/train.py                  # nothing to download
     python examples/train.py --data PHOTOS    # a folder of photos
-    KERAS_BACKEND=jax python examples/train.py
+    KERAS_BACKEND=jax python examples/train.py    # of several backends
 
 A run that was stopped resumes when the command is repeated.
 """
@@ -16,9 +16,9 @@ from keras_srgan import distribute
 from keras_srgan import load_generator
 from keras_srgan import upscale
 from keras_srgan.photo_files import find_photos
+from keras_srgan.run_folder import is_run
 from keras_srgan.settings import Settings
 from keras_srgan.training import TrainingRun
-from keras_srgan.training import is_run
 
 # === Settings ===
 SMALL = {"num_blocks": 8, "filters": 32, "upsampling": "pixel_shuffle_direct"}

@@ -1,8 +1,12 @@
 """SRGAN in Keras 3: 4x photo super-resolution on any backend."""
 
+import contextlib
 import importlib
+import importlib.util
 import sys
 from typing import TYPE_CHECKING
+
+from keras_srgan.backend import choose_backend
 
 if TYPE_CHECKING:
     # For editors, type checkers and the API pages.
@@ -81,6 +85,11 @@ def _import_all():
         globals()[name] = getattr(module, name)
 
 
-# `keras.saving.load_model` must work after `import keras, keras_srgan`.
 if "keras" in sys.modules:
+    # `keras.saving.load_model` must work after `import keras, keras_srgan`.
     _import_all()
+elif importlib.util.find_spec("tensorflow") is None:
+    # Keras' default is not installed. Without any backend, the command line
+    # can still print its help.
+    with contextlib.suppress(ImportError):
+        choose_backend()

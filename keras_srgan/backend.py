@@ -12,7 +12,8 @@ def import_keras() -> None:
     """Imports Keras on an installed backend, for the command line.
 
     What TensorFlow's libraries log while they are imported is dropped, unless
-    `TF_CPP_MIN_LOG_LEVEL` is set.
+    `TF_CPP_MIN_LOG_LEVEL` is set. JAX keeps compiled programs in the user's
+    cache folder, unless `JAX_COMPILATION_CACHE_DIR` is set.
 
     Raises:
         ImportError: if there is no backend: see `choose_backend`.
@@ -20,6 +21,8 @@ def import_keras() -> None:
     if "keras" in sys.modules:
         return
     choose_backend()
+    if (os.environ.get("KERAS_BACKEND") or _read_config()) == "jax":
+        _set_jax_cache()
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         importlib.import_module("keras")
         return
@@ -40,6 +43,8 @@ def import_keras() -> None:
 def choose_backend() -> None:
     """Sets `KERAS_BACKEND` to an installed backend, unless one is chosen.
 
+    Importing the package without TensorFlow calls it, so that one installed
+    backend is enough.
     `KERAS_BACKEND` decides, then Keras' configuration file, then the first of
     `BACKENDS` that is installed. Keras must not have been imported.
 
@@ -80,3 +85,34 @@ def _read_config():
     except (OSError, ValueError, AttributeError, RuntimeError):
         return None
     return backend if isinstance(backend, str) else None
+
+
+def _set_jax_cache():
+    """Makes JAX find programs again that an earlier command compiled."""
+    # JAX reads these variables when it is imported.
+    name = "JAX_COMPILATION_CACHE_DIR"
+    if name in os.environ:
+        return
+    try:
+        folder = _cache_folder() / "jax"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # a read-only home, or none
+        return
+    if os.access(folder, os.W_OK | os.X_OK):
+        os.environ[name] = str(folder)
+        # By default, JAX drops what took less than a second.
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
+
+def _cache_folder():
+    """Returns the folder of this package among the user's caches."""
+    # The specification tells to ignore relative paths.
+    if os.path.isabs(os.environ.get("XDG_CACHE_HOME", "")):
+        caches = os.environ["XDG_CACHE_HOME"]
+    elif sys.platform == "win32" and "LOCALAPPDATA" in os.environ:
+        caches = os.environ["LOCALAPPDATA"]
+    elif sys.platform == "darwin":
+        caches = "~/Library/Caches"
+    else:
+        caches = "~/.cache"
+    return Path(caches).expanduser() / "keras-srgan"

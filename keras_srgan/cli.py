@@ -11,6 +11,7 @@ from keras_srgan.commands.common import print_line
 COMMANDS = {
     "upscale": "enlarge photos",
     "train": "train a model on a folder of photos",
+    "adapt": "adapt a model to your photos",
     "evaluate": "measure models against HR photos",
     "export": "write a model for another runtime (ONNX, LiteRT, …)",
     "verify": "check that a runtime computes an ONNX or LiteRT file rightly",

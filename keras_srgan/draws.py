@@ -33,5 +33,7 @@ def normal(shape, seed):
 def _draw(function, shape, first, second, seed):
     index, count = share()
     batch, *rest = shape
-    draws = function((count * batch, *rest), first, second, seed=seed)
+    draws = function(
+        (count * batch, *rest), first, second, dtype="float32", seed=seed
+    )
     return draws[index * batch : (index + 1) * batch]

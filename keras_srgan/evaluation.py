@@ -1,5 +1,6 @@
 import csv
 import io
+import itertools
 import math
 import os
 import pathlib
@@ -11,24 +12,29 @@ import keras
 import numpy as np
 from PIL import Image
 
-from keras_srgan import pictures
+from keras_srgan.degradations import parse_degradation
 from keras_srgan.files import replacing
 from keras_srgan.grid import grid_strength
 from keras_srgan.matching import Files
 from keras_srgan.matching import MatchedPhotos
 from keras_srgan.metrics import psnr
 from keras_srgan.metrics import ssim
+from keras_srgan.pictures import difference_sheet as difference_sheet
+from keras_srgan.pixels import quantize
 from keras_srgan.upscaling import Upscaler
 
 # Headings and formats of table columns. Others have their name and ".4f".
 HEADINGS = {
     "image": "Image",
+    "degradation": "Degradation",
     "system": "System",
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",
     "shift_red": "R shift",
     "shift_green": "G shift",
     "shift_blue": "B shift",
+    "color_shift": "Color shift",
+    "low_frequency": "Low-frequency error",
     "grid": "Grid",
     "vgg54": "VGG54",
     "layered": "Layered",
@@ -40,6 +46,8 @@ FORMATS = {
     "shift_red": "+.2f",
     "shift_green": "+.2f",
     "shift_blue": "+.2f",
+    "color_shift": ".2f",
+    "low_frequency": ".2f",
     "grid": ".2f",
     "niqe": ".2f",
 }
@@ -103,6 +111,7 @@ def evaluate_images(
     scale: int = 4,
     shave: int | None = None,
     metrics: Mapping[str, Metric] | None = None,
+    degradations: Sequence[str] = (),
     on_image: Callable[[str, np.ndarray, dict], None] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> list[Row]:
@@ -130,15 +139,21 @@ def evaluate_images(
         metrics: Dict of name to function, such as `pixel_metrics` returns,
             the default. A function of `hr` and `sr` returns a float, or a dict
             of name to float, such as `keras_srgan.perceptual.VGGDistances`.
+        degradations: Strings, as for `parse_degradation`. All systems are
+            also measured on LR images that are degraded by each, by the same
+            noise in each evaluation. Defaults to none.
         on_image: Function that is called after each photo with its name, its
             HR photo and a dict of title to image, uint8 arrays `(height,
-            width, 3)`. `difference_sheet` draws them.
+            width, 3)`. `difference_sheet` draws them. With degradations, it
+            is called for each of them, and the name is followed by it, as in
+            `"baby, jpeg:50"`.
         progress: Function that is called with the fraction done, from time
             to time until it is 1.
 
     Returns:
         A list with one dict per image and system: `"image"`, `"system"`, and
-        a float per metric.
+        a float per metric. With degradations, there is one for each of them
+        and for `"clean"`, under `"degradation"`.
 
     Raises:
         ValueError: if an argument is not as above, or an image is missing or
@@ -177,6 +192,15 @@ def evaluate_images(
         for title, system in systems.items()
         if title not in enlarge
     }
+    # Checked before any work.
+    for text in degradations:
+        parse_degradation(text)
+    if degradations and folders:
+        raise ValueError(
+            "`systems` must be models with `degradations`: the images in a "
+            "folder were made from other LR images. "
+            f"Received: systems={systems!r}, degradations={degradations!r}"
+        )
     photos = MatchedPhotos(hr, lr, folders, scale)
     shave = scale if shave is None else shave
     if not isinstance(shave, int) or shave < 0:
@@ -191,11 +215,19 @@ def evaluate_images(
         photos.load(name)
 
     rows = []
-    total = len(photos.names) * len(systems)
-    for name in photos.names:
+    total = len(photos.names) * len(systems) * (1 + len(degradations))
+    for name, degradation in itertools.product(
+        photos.names, ("clean", *degradations)
+    ):
         hr_image, lr_image, images = photos.load(name)
         if lr_image is None and enlarge:
             lr_image = photos.degrade(hr_image)
+        if degradation != "clean":
+            # A new layer for each photo: its noise is always the same.
+            layer = parse_degradation(degradation)
+            lr_image = quantize(
+                keras.ops.convert_to_numpy(layer(lr_image[None]))[0], "uint8"
+            )
         for title in systems:
 
             def step(fraction):
@@ -208,7 +240,9 @@ def evaluate_images(
                     raise FloatingPointError(
                         f"{title}, {photos.hr[name]}: {error}"
                     ) from error
-            row = {"image": name, "system": title}
+            row = {"image": name, "degradation": degradation, "system": title}
+            if not degradations:
+                del row["degradation"]
             for metric, measure in metrics.items():
                 try:
                     value = measure(
@@ -222,8 +256,11 @@ def evaluate_images(
             step(1)
             rows.append(row)
         if on_image:
+            label = "" if degradation == "clean" else f", {degradation}"
             on_image(
-                name, hr_image, {title: images[title] for title in systems}
+                name + label,
+                hr_image,
+                {title: images[title] for title in systems},
             )
     return rows
 
@@ -235,23 +272,24 @@ def mean_rows(rows: Sequence[Row]) -> list[Row]:
         rows: List of dicts, as `evaluate_images` returns.
 
     Returns:
-        A list with one dict per system, as in `rows`, whose `"image"` is
-        `"mean"`.
+        A list with one dict per system and degradation, as in `rows`, whose
+        `"image"` is `"mean"`.
     """
-    systems = {}
+    groups = {}
     for row in rows:
-        systems.setdefault(row["system"], []).append(row)
+        names = {k: v for k, v in row.items() if isinstance(v, str)}
+        names["image"] = "mean"
+        groups.setdefault(tuple(names.items()), []).append(row)
     return [
         {
-            "image": "mean",
-            "system": system,
+            **dict(names),
             **{
                 metric: _mean([row[metric] for row in group])
                 for metric in group[0]
-                if metric not in ("image", "system")
+                if metric not in dict(names)
             },
         }
-        for system, group in systems.items()
+        for names, group in groups.items()
     ]
 
 
@@ -304,59 +342,15 @@ def save_tables(
     _write(directory / "results.md", "\n\n".join(parts) + "\n")
 
 
-def difference_sheet(
-    hr: np.ndarray, images: Mapping[str, np.ndarray], size: int = 96
-) -> Image.Image:
-    """Draws the crop where systems differ most, side by side with HR.
-
-    With one system, it is the crop where that differs most from HR.
-
-    Args:
-        hr: The HR photo, uint8 array `(height, width, 3)`.
-        images: Dict of title to a system's image, arrays of the same shape
-            and dtype.
-        size: Integer, at least 1. Side of the crop in pixels; crops under 192
-            pixels are magnified. Defaults to `96`.
-
-    Returns:
-        A Pillow image of the crops, labeled with their PSNR.
-
-    Raises:
-        ValueError: if `size` is not positive.
-    """
-    if size < 1:
-        raise ValueError(
-            f"`size` must be a positive integer. Received: size={size!r}"
-        )
-    compared = list(images.values())
-    if len(compared) == 1:
-        compared.append(hr)
-    gray = [np.asarray(Image.fromarray(i).convert("L")) for i in compared]
-    difference = np.var(np.stack(gray), axis=0, dtype="float32")
-    # Sums over all windows, as differences of two-dimensional running sums.
-    sums = np.pad(difference, ((1, 0), (1, 0))).astype("float64")
-    sums = sums.cumsum(0).cumsum(1)
-    height, width = (min(size, side) for side in hr.shape[:2])
-    sums = sums[height:] - sums[:-height]
-    sums = sums[:, width:] - sums[:, :-width]
-    top, left = np.unravel_index(sums.argmax(), sums.shape)
-    return pictures.contact_sheet(
-        {
-            title: [
-                Image.fromarray(image[top : top + height, left : left + width])
-            ]
-            for title, image in {**images, "HR": hr}.items()
-        },
-        shave=0,
-    )
-
-
 # === Text ===
 
 
 def _markdown(rows):
     headings, cells = table(rows)
-    rule = ["---"] * 2 + ["---:"] * (len(headings) - 2)
+    rule = [
+        "---" if isinstance(value, str) else "---:"
+        for value in rows[0].values()
+    ]
     return "\n".join(
         f"| {' | '.join(line)} |" for line in [headings, rule, *cells]
     )

@@ -69,6 +69,64 @@ def remove_leftovers(directory: str | os.PathLike) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def copy_file(source: str | os.PathLike, target: str | os.PathLike) -> None:
+    """Copies a file completely, or not at all.
+
+    Args:
+        source: Path of the file.
+        target: Path of the copy. Its folder is made if missing.
+
+    Example:
+
+    ```python
+    from keras_srgan.files import copy_file
+
+    copy_file("runs/faces/history.csv", "results/faces.csv")
+    ```
+    """
+    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+    with replacing(target) as partial:
+        shutil.copyfile(source, partial)
+
+
+def check_vacant(*own: str, **folder: str | os.PathLike) -> None:
+    """Raises unless a folder is missing or empty.
+
+    Args:
+        *own: Names of files in it that may be replaced. So may hidden files.
+        **folder: Its path, by the name of the argument that gave it.
+
+    Raises:
+        ValueError: The folder holds other files, or is a file. The message
+            names the argument.
+
+    Example:
+
+    ```python
+    from keras_srgan.files import check_vacant
+
+    check_vacant("log.txt", directory="runs/faces")
+    ```
+    """
+    ((name, path),) = folder.items()
+    path = pathlib.Path(path)
+    if not path.exists():
+        return
+    received = f"Received: {name}={str(path)!r}"
+    if not path.is_dir():
+        raise ValueError(f"`{name}` must be a folder. {received}")
+    taken = sorted(
+        file.name
+        for file in path.iterdir()
+        if file.name not in own and not file.name.startswith(".")
+    )
+    if taken:
+        raise ValueError(
+            f"`{name}` must be missing or empty: nothing in it is replaced. "
+            f"{received}, which holds {', '.join(taken[:5])}"
+        )
+
+
 def make_writable(**folder: str | os.PathLike) -> None:
     """Makes a folder, if missing, and checks that files can be written to it.
 

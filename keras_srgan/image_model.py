@@ -27,6 +27,8 @@ class ImageModel(Trainer, keras.Model):
       what `fit` validates, what callbacks draw and save, and what it leaves
       in the end. `save_weights` alone writes the weights of the last step, to
       resume from.
+    - Each evaluation draws the same random numbers, so its results can be
+      compared; the draws of training are not affected.
     - Saved files hold the state of random numbers.
     """
 
@@ -119,12 +121,15 @@ class ImageModel(Trainer, keras.Model):
     def evaluate(self, x=None, y=None, *args, **kwargs):
         """Returns losses and metrics on photos; see `keras.Model.evaluate`.
 
+        A random degradation draws the same parameters in each evaluation, so
+        that epochs, and models, can be compared.
+
         Args:
             x, y: As for `fit`; nothing is augmented.
             *args, **kwargs: As in `keras.Model.evaluate`.
         """
         _check_arrays(x=x, y=y)
-        with self._published_weights():
+        with self._published_weights(), self.fixed_draws():
             return super().evaluate(x, y, *args, **kwargs)
 
     def predict(self, x, *args, **kwargs):
@@ -256,6 +261,44 @@ class ImageModel(Trainer, keras.Model):
             yield
         finally:
             self._fitting = False
+
+    # === Random numbers ===
+
+    @contextlib.contextmanager
+    def fixed_draws(self):
+        """Draws the same random numbers each time a context is entered.
+
+        They do not depend on the seeds of the layers. Afterwards, the draws
+        continue where they were before. `evaluate` enters this context.
+
+        Example:
+
+        ```python
+        import numpy as np
+        from keras_srgan import SRGAN, Generator
+        from keras_srgan.degradations import PhotoDegradation
+
+        photos = np.random.randint(0, 256, (8, 64, 64, 3), "uint8")
+        generator = Generator(num_blocks=2, filters=8)
+        srgan = SRGAN(generator, degradation=PhotoDegradation())
+        with srgan.fixed_draws():
+            lr, hr = srgan.make_pair(photos)  # equal in each context
+        ```
+        """
+        if hasattr(self, "jax_state_sync"):
+            self.jax_state_sync()
+        seeds = self._seeds()
+        states = [np.array(ops.convert_to_numpy(seed)) for seed in seeds]
+        # Generators with neighboring seeds would draw the same numbers on
+        # PyTorch, one draw apart. It takes 31 bits.
+        fixed = np.random.SeedSequence(0).generate_state(len(seeds)) // 2
+        try:
+            for seed, value in zip(seeds, fixed, strict=True):
+                seed.assign(np.array([value, 0]))
+            yield
+        finally:
+            for seed, state in zip(seeds, states, strict=True):
+                seed.assign(state)
 
     # === Saving ===
 

@@ -8,6 +8,7 @@ from keras import ops
 from PIL import Image
 
 from keras_srgan.losses import VGGContentLoss
+from keras_srgan.tiling import equal_windows
 from keras_srgan.tiling import get_spans
 from keras_srgan.vgg import VGG19Features
 
@@ -138,7 +139,9 @@ def _windows(size):
 def _get_aligned_spans(length):
     """Covers a side with windows that start at multiples of the stride."""
     blocks = length // STRIDE
-    spans = get_spans(blocks, TILE_SIZE // STRIDE, HALO // STRIDE)
+    halo = HALO // STRIDE
+    windows = equal_windows(blocks, TILE_SIZE // STRIDE, halo)
+    spans = get_spans(blocks, windows, halo)
 
     def pixels(span):
         # The last window takes the pixels that make no whole block.

@@ -1,4 +1,5 @@
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
@@ -81,6 +82,53 @@ def contact_sheet(
                 )
             top += height
     return sheet
+
+
+def difference_sheet(
+    hr: np.ndarray, images: Mapping[str, np.ndarray], size: int = 96
+) -> Image.Image:
+    """Draws the crop where systems differ most, side by side with HR.
+
+    With one system, it is the crop where that differs most from HR.
+
+    Args:
+        hr: The HR photo, uint8 array `(height, width, 3)`.
+        images: Dict of title to a system's image, arrays of the same shape
+            and dtype.
+        size: Integer, at least 1. Side of the crop in pixels; crops under 192
+            pixels are magnified. Defaults to `96`.
+
+    Returns:
+        A Pillow image of the crops, labeled with their PSNR.
+
+    Raises:
+        ValueError: if `size` is not positive.
+    """
+    if size < 1:
+        raise ValueError(
+            f"`size` must be a positive integer. Received: size={size!r}"
+        )
+    compared = list(images.values())
+    if len(compared) == 1:
+        compared.append(hr)
+    gray = [np.asarray(Image.fromarray(i).convert("L")) for i in compared]
+    difference = np.var(np.stack(gray), axis=0, dtype="float32")
+    # Sums over all windows, as differences of two-dimensional running sums.
+    sums = np.pad(difference, ((1, 0), (1, 0))).astype("float64")
+    sums = sums.cumsum(0).cumsum(1)
+    height, width = (min(size, side) for side in hr.shape[:2])
+    sums = sums[height:] - sums[:-height]
+    sums = sums[:, width:] - sums[:, :-width]
+    top, left = np.unravel_index(sums.argmax(), sums.shape)
+    return contact_sheet(
+        {
+            title: [
+                Image.fromarray(image[top : top + height, left : left + width])
+            ]
+            for title, image in {**images, "HR": hr}.items()
+        },
+        shave=0,
+    )
 
 
 def curves(rows: list[dict[str, float]]):

@@ -8,6 +8,8 @@ from keras import layers
 from keras_srgan.layers import LevelClipping
 from keras_srgan.layers import PixelShuffle
 from keras_srgan.layers import ResidualBlock
+from keras_srgan.masking import CONVOLUTIONS
+from keras_srgan.masking import run_masked
 from keras_srgan.msrresnet import BilinearUpsampling
 
 # Layers whose output at a position depends only on the input there.
@@ -30,7 +32,6 @@ POINTWISE = (
     layers.SpatialDropout2D,
     layers.Subtract,
 )
-CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +89,8 @@ class Part(keras.Model):
     """A part of a functional model, which shares its layers.
 
     Unlike `keras.Model(inputs, outputs)`, it may start at an inner tensor
-    without changing the graph.
+    without changing the graph. It takes an image, or a padded image and the
+    size of the image within it: see `run_masked`.
 
     Args:
         inputs, outputs: `KerasTensor`s of one functional model.
@@ -108,6 +110,9 @@ class Part(keras.Model):
             if isinstance(operation, layers.Layer)
         ]
         self.built = True
+        if keras.backend.backend() == "tensorflow":
+            # XLA, Keras' choice on a GPU, compiles for each size of image.
+            self.jit_compile = False
 
         maps = _walk(self.function)
         self.field = maps[-1].field
@@ -116,6 +121,8 @@ class Part(keras.Model):
         )
 
     def call(self, inputs):
+        if isinstance(inputs, tuple | list):
+            return run_masked(self.function, *inputs)
         return self.function(inputs)
 
 

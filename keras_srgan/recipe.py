@@ -1,3 +1,4 @@
+import inspect
 import math
 import os
 import pathlib
@@ -9,7 +10,13 @@ from keras_srgan.data import ImageFolder
 from keras_srgan.dataset import EpochDataset
 from keras_srgan.dataset import ShortEpochs
 from keras_srgan.degradations import Degradation
+from keras_srgan.degradations import DegradationChain
+from keras_srgan.degradations import PhotoDegradation
+from keras_srgan.degradations import parse_degradation
 from keras_srgan.discriminator import Discriminator
+from keras_srgan.discriminator import UNetDiscriminator
+from keras_srgan.evaluation import Row
+from keras_srgan.evaluation import evaluate_images
 from keras_srgan.generator import Generator
 from keras_srgan.loading import load_generator
 from keras_srgan.losses import VGGContentLoss
@@ -21,6 +28,8 @@ from keras_srgan.photo_files import find_photos
 from keras_srgan.schedules import WarmupStableDecay
 from keras_srgan.settings import Settings
 from keras_srgan.srgan import SRGAN
+
+DISCRIMINATORS = {"patch": Discriminator, "unet": UNetDiscriminator}
 
 # === Networks ===
 
@@ -63,13 +72,16 @@ def load_networks(path: pathlib.Path) -> tuple:
     return model, None
 
 
-def make_srgan(settings: Settings, start: pathlib.Path) -> tuple[SRGAN, bool]:
+def make_srgan(
+    settings: Settings, start: pathlib.Path, measured: dict | None = None
+) -> tuple[SRGAN, bool]:
     """Returns an `SRGAN` as set, not compiled.
 
     Args:
         settings: `Settings`.
         start: Path of the file with the model to start from; it may be
             missing.
+        measured: As for `make_degradation`.
 
     Returns:
         A tuple: the `SRGAN`, and whether a new discriminator is to train
@@ -79,46 +91,93 @@ def make_srgan(settings: Settings, start: pathlib.Path) -> tuple[SRGAN, bool]:
     generator, discriminator = load_networks(start)
     is_new = generator is not None and settings.adversarial_weight > 0
     if generator is None:
-        generator = _make(Generator, "generator", settings)
+        generator = _make(
+            Generator, "generator", settings.generator, settings.precision
+        )
     else:
         generator = _with_precision(generator, "generator", settings.precision)
     if discriminator is None or settings.discriminator:
-        discriminator = _make(Discriminator, "discriminator", settings)
+        discriminator = _make_discriminator(settings)
     else:
         discriminator = _with_precision(
             discriminator, "discriminator", settings.precision
         )
         is_new = False
-    try:
-        augmentation = Augmentation(
-            **settings.augmentation, name="augmentation"
-        )
-    except TypeError as error:
-        raise ValueError(
-            "`augmentation` must be arguments of `Augmentation`: "
-            f"{error}. Received: augmentation={settings.augmentation!r}"
-        ) from error
+    augmentation = _make(Augmentation, "augmentation", settings.augmentation)
     srgan = SRGAN(
         generator,
         discriminator,
         augmentation,
-        Degradation(generator.scale, name="degradation"),
+        make_degradation(settings, generator.scale, measured),
         compile=False,
         name="srgan",
     )
     return srgan, is_new
 
 
-def _make(network, name, settings):
-    arguments = getattr(settings, name)
-    try:
-        # Keras would number the names of a process, which files then differ by.
-        return network(
-            **{"dtype": settings.precision, "name": name, **arguments}
+def make_degradation(
+    settings: Settings, scale: int, measured: dict | None = None
+) -> keras.Layer:
+    """Returns the layer that makes LR images of HR photos.
+
+    Args:
+        settings: `Settings`.
+        scale: Integer. The downscaling factor per side.
+        measured: Dict of the arguments of `PhotoDegradation` that were
+            measured when the run was created. Defaults to `None`: as set.
+
+    Raises:
+        ValueError: if there is no such degradation.
+    """
+    name = settings.degradation
+    if name == "clean":
+        return Degradation(scale, name="degradation")
+    if measured is not None or name == "photos":
+        arguments = measured or {}
+    elif isinstance(name, dict):
+        arguments = name
+    else:
+        try:
+            steps = parse_degradation(name, seed=None)
+        except ValueError as error:
+            raise ValueError(
+                "`degradation` must be 'clean', 'photos' or a folder of "
+                f"photos, or name steps: {error}"
+            ) from error
+        return DegradationChain(
+            [Degradation(scale, name="bicubic"), *steps.degradations],
+            name="degradation",
         )
+    return _make(PhotoDegradation, "degradation", {"scale": scale, **arguments})
+
+
+def _make_discriminator(settings):
+    arguments = dict(settings.discriminator)
+    kind = arguments.pop("type", "patch")
+    if kind not in DISCRIMINATORS:
+        raise ValueError(
+            f"The type of `discriminator` must be one of "
+            f"{', '.join(DISCRIMINATORS)}. "
+            f"Received: discriminator={settings.discriminator!r}"
+        )
+    return _make(
+        DISCRIMINATORS[kind], "discriminator", arguments, settings.precision
+    )
+
+
+def _make(layer, name, arguments, dtype="float32"):
+    """Returns a network or layer; an error names the setting."""
+    try:
+        known = inspect.signature(layer).parameters
+        unknown = [key for key in arguments if key not in known]
+        if unknown:
+            # Keras ignores some.
+            raise TypeError(f"{', '.join(unknown)} is unknown")
+        # Keras would number the names of a process, which files then differ by.
+        return layer(**{"dtype": dtype, "name": name, **arguments})
     except TypeError as error:
         raise ValueError(
-            f"`{name}` must be arguments of `{network.__name__}`: {error}. "
+            f"`{name}` must be arguments of `{layer.__name__}`: {error}. "
             f"Received: {name}={arguments!r}"
         ) from error
 
@@ -260,9 +319,22 @@ def make_datasets(
     return ShortEpochs(train, settings.steps_per_epoch), test
 
 
-def check(settings: Settings, start: keras.Model | None) -> None:
+def measure(settings: Settings, systems: dict, scale: int) -> list[Row]:
+    """Measures systems on the held-out photos; see `evaluate_images`."""
+    lr, hr = find_files(settings, scale)
+    count = settings.held_out
+    return evaluate_images(
+        systems, hr[-count:], lr[-count:] or None, scale=scale
+    )
+
+
+def check(
+    settings: Settings,
+    start: keras.Model | None,
+    measured: dict | None = None,
+) -> None:
     """Raises a `ValueError` where a run could not train with its settings."""
-    srgan, _ = make_srgan(settings, pathlib.Path(os.devnull, "none"))
+    srgan, _ = make_srgan(settings, pathlib.Path(os.devnull, "none"), measured)
     scale = srgan.scale if start is None else start.scale
     compile_srgan(srgan, settings)
     for dataset in make_datasets(settings, scale):

@@ -74,6 +74,12 @@ class Settings:
     batch_size: int = _setting(16, "crops per step")
     steps_per_epoch: int = _setting(200, "steps between two saves")
     cache_bytes: int = _setting(2**30, "memory for decoded photos")
+    degradation: str | dict = _setting(
+        "clean",
+        "what makes LR images: clean (bicubic), photos (PhotoDegradation), a "
+        "folder of photos to measure, or steps after bicubic such as "
+        "blur:1+jpeg:50",
+    )
     augmentation: dict = _setting(
         {
             "turn": True,
@@ -90,7 +96,11 @@ class Settings:
         None, "preset or .keras file to start from, instead of new weights"
     )
     generator: dict = _setting({}, "arguments of Generator")
-    discriminator: dict = _setting({}, "arguments of Discriminator")
+    discriminator: dict = _setting(
+        {},
+        'arguments of Discriminator or, with `type` "unet", of '
+        "UNetDiscriminator",
+    )
     precision: str = _setting("float32", ", ".join(PRECISIONS))
 
     # === Losses ===
@@ -144,6 +154,12 @@ class Settings:
                 "`pairs` must be two folders, of LR and of HR photos. "
                 f"Received: pairs={self.pairs!r}"
             )
+        if self.pairs is not None and self.degradation != "clean":
+            raise ValueError(
+                "`degradation` must be 'clean' with `pairs`, which have LR "
+                f"images of their own. Received: "
+                f"degradation={self.degradation!r}, pairs={self.pairs!r}"
+            )
         if self.start and self.generator:
             raise ValueError(
                 "`generator` must be empty with `start`, whose generator has "
@@ -180,8 +196,18 @@ class Settings:
             self.photos = os.path.abspath(self.photos)
         elif self.photos:
             self.photos = [os.path.abspath(file) for file in self.photos]
+        if self.degradation_folder:
+            self.degradation = self.degradation_folder
         if self.pairs:
             self.pairs = [os.path.abspath(folder) for folder in self.pairs]
+
+    @property
+    def degradation_folder(self) -> str | None:
+        """The folder whose photos `degradation` imitates, if it names one."""
+        name = self.degradation
+        if not isinstance(name, str) or name in ("clean", "photos"):
+            return None
+        return os.path.abspath(name) if os.path.isdir(name) else None
 
     def check_same(self, other: "Settings", names=None) -> None:
         """Raises unless another run would have the same settings.

@@ -334,7 +334,7 @@ class SRGAN(ImageModel):
         lr, hr = self.make_pair(data, training)
         sr = self.generator(lr, training=training)
 
-        content = self.replicas * self.content_loss(hr, sr)
+        content = ops.cast(self.content_loss(hr, sr), "float32") * self.replicas
         generator_loss = content
         parts = {"content_loss": content}
         if self.pixel_weight:

@@ -44,7 +44,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
                 "became NaN or infinite. Nothing was saved after it. Resume "
                 "from the last checkpoint with a lower learning rate, with "
                 '`clipnorm` in the optimizers, or with the "mixed_bfloat16" '
-                'policy instead of "mixed_float16".'
+                'policy instead of "mixed_float16" or "float16".'
             )
 
     def _broken(self, logs):

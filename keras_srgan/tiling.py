@@ -1,16 +1,21 @@
+import functools
 import itertools
 import math
-import os
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+from keras_srgan.ladder import Ladder
+from keras_srgan.memory import available_bytes
 
 # The memory that the network may use for one tile, in bytes, at most.
 MEMORY = 2**30
 # Peak memory of a tile in copies of the widest feature map. The backends
 # differ; this is the worst case.
 COPIES = 8
+# Sides of windows in pixels, at most: larger ones gain no speed.
+LARGEST_WINDOW = 1024
 # Parts of the backends' messages, in lower case. Their exception classes are
 # not imported here.
 OUT_OF_MEMORY = (
@@ -39,8 +44,23 @@ class Span(NamedTuple):
     inner: slice
 
 
-def get_spans(length: int, tile_size: int, halo: int) -> list[Span]:
-    """Covers one side of an image with windows of equal length.
+def equal_windows(length: int, tile_size: int, halo: int) -> list[int]:
+    """Returns the fewest windows of equal length that cover a side.
+
+    Args:
+        length: Integer. Positions along the side.
+        tile_size: Integer. Positions that a window contributes, at most,
+            except that a window at the image's end also keeps its halo.
+        halo: Integer. Positions that the network sees to either side.
+    """
+    count = max(1, math.ceil((length - 2 * halo) / tile_size))
+    if count == 1:
+        return [length]
+    return [2 * halo + math.ceil((length - 2 * halo) / count)] * count
+
+
+def get_spans(length: int, windows: list[int], halo: int) -> list[Span]:
+    """Places windows along one side of an image.
 
     Each end of a window is either the image's end, where the network pads as
     it would pad the whole image, or at least `halo` away from the kept
@@ -48,26 +68,26 @@ def get_spans(length: int, tile_size: int, halo: int) -> list[Span]:
 
     Args:
         length: Integer. Positions along the side.
-        tile_size: Integer. Positions that a window contributes, at most,
-            except that a window at the image's end also keeps its halo.
+        windows: List of integers. Lengths of the windows, longest first. A
+            single one may be longer than the side, and is shortened.
         halo: Integer. Positions that the network sees to either side.
 
     Returns:
         A list of `Span`s whose kept positions are all positions, once.
     """
-    count = max(1, math.ceil((length - 2 * halo) / tile_size))
-    window = length
-    if count > 1:
-        window = 2 * halo + math.ceil((length - 2 * halo) / count)
-    starts = [(length - window) * i // max(1, count - 1) for i in range(count)]
+    kept = (window - 2 * halo for window in windows[:-1])
+    starts = list(itertools.accumulate(kept, initial=0))
+    starts[-1] = max(0, length - windows[-1])
     edges = [0, *(start + halo for start in starts[1:]), length]
     return [
         Span(
-            slice(start, start + window),
+            slice(start, min(start + window, length)),
             slice(low, high),
             slice(low - start, high - start),
         )
-        for start, low, high in zip(starts, edges, edges[1:], strict=False)
+        for start, window, low, high in zip(
+            starts, windows, edges, edges[1:], strict=False
+        )
     ]
 
 
@@ -75,7 +95,7 @@ def fill_tiles(
     target: np.ndarray,
     image: np.ndarray,
     predict: Callable[[np.ndarray, Callable[[float], None]], np.ndarray],
-    tile_size: int,
+    cover: Callable[[int], list[int]],
     halo: int,
     progress: Callable[[float], None],
 ) -> None:
@@ -86,14 +106,16 @@ def fill_tiles(
         image: Array `(height, width, channels)`.
         predict: Function of a window of `image` and of a progress callback
             that returns the enlarged window.
-        tile_size, halo: See `get_spans`.
+        cover: Function of the length of a side that returns the windows for
+            it, see `get_spans`.
+        halo: Integer. Positions that the network sees to either side.
         progress: Function that is called with the fraction done.
     """
     scale = target.shape[0] // image.shape[0]
     tiles = list(
         itertools.product(
-            get_spans(image.shape[0], tile_size, halo),
-            get_spans(image.shape[1], tile_size, halo),
+            get_spans(image.shape[0], cover(image.shape[0]), halo),
+            get_spans(image.shape[1], cover(image.shape[1]), halo),
         )
     )
     for i, (rows, columns) in enumerate(tiles):
@@ -145,18 +167,29 @@ class Stage:
             self.scale *= self.next.scale
             self.halo += self.next.halo
         window = math.isqrt(_get_memory() // (4 * COPIES * part.widest))
+        window = min(window, LARGEST_WINDOW)
         # At least half of the work, along a side, should be for kept output.
         self.tile_size = max(window - 2 * self.halo, 2 * self.halo, 1)
         self._largest_window = math.inf
 
+    def get_ladder(self) -> Ladder:
+        """Returns the ladder of windows for the present tile sizes."""
+        later = self.next and (self.next.tile_size, self.next.halo)
+        return Ladder.from_tiles(self.tile_size, self.halo, later)
+
     def __call__(
-        self, window: np.ndarray, progress: Callable[[float], None]
+        self,
+        window: np.ndarray,
+        progress: Callable[[float], None],
+        ladder: Ladder | None = None,
     ) -> np.ndarray:
         """Enlarges an array, from RGB or features to RGB.
 
         Args:
             window: Array `(height, width, channels)`.
             progress: Function that is called with the fraction done.
+            ladder: The `Ladder` whose rungs are the input shapes. Defaults to
+                `None`: the shape is that of the window.
 
         Raises:
             MemoryError: if memory does not suffice for the smallest tile.
@@ -164,7 +197,7 @@ class Stage:
         size = max(window.shape[:2])
         if size <= self._largest_window:
             try:
-                return self._predict(window, progress)
+                return self._predict(window, progress, ladder)
             except Exception as error:
                 if not _is_out_of_memory(error):
                     raise
@@ -178,19 +211,48 @@ class Stage:
             self._largest_window = tile_size + 2 * self.halo
         return _enlarge(window, self, progress)
 
-    def _predict(self, window, progress):
-        output = self.part.predict_on_batch(window[None])[0]
+    def _predict(self, window, progress, ladder):
+        if ladder:
+            output = self._predict_padded(window, ladder)
+        else:
+            output = self.part.predict_on_batch(window[None])[0]
         if self.next is None:
             progress(1.0)
             return output
         progress(0.5)
-        return _enlarge(output, self.next, scale_progress(progress, 1, 2))
+        return _enlarge(
+            output,
+            self.next,
+            scale_progress(progress, 1, 2),
+            ladder and ladder.next,
+        )
+
+    def _predict_padded(self, window, ladder):
+        height, width, channels = window.shape
+        padded = np.zeros(
+            (1, ladder.fit(height), ladder.fit(width), channels), window.dtype
+        )
+        padded[0, :height, :width] = window
+        size = np.array([height, width], "int32")
+        output = self.part.predict_on_batch((padded, size))[0]
+        scale = self.part.field.scale
+        return output[: scale * height, : scale * width]
 
 
-def _enlarge(image, stage, progress):
+def _enlarge(image, stage, progress, ladder=None):
     height, width, _ = image.shape
     target = np.empty((height * stage.scale, width * stage.scale, 3), "float32")
-    fill_tiles(target, image, stage, stage.tile_size, stage.halo, progress)
+    cover = functools.partial(
+        equal_windows, tile_size=stage.tile_size, halo=stage.halo
+    )
+    fill_tiles(
+        target,
+        image,
+        functools.partial(stage, ladder=ladder),
+        ladder.cover if ladder else cover,
+        stage.halo,
+        progress,
+    )
     return target
 
 
@@ -202,8 +264,5 @@ def _is_out_of_memory(error):
 
 
 def _get_memory():
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return MEMORY
-    return min(memory // 16, MEMORY)
+    available = available_bytes()
+    return MEMORY if available is None else min(available // 4, MEMORY)

@@ -6,20 +6,27 @@ import shutil
 import sys
 import time
 
+import keras
+
 from keras_srgan import callbacks
 from keras_srgan import recipe
 from keras_srgan.collectives import gather
+from keras_srgan.degradations import PhotoReport
 from keras_srgan.distribution import is_first
-from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows
 from keras_srgan.evaluation import save_tables
-from keras_srgan.files import remove_leftovers
+from keras_srgan.files import copy_file
 from keras_srgan.files import replacing
+from keras_srgan.lock import exclusive
+from keras_srgan.lock import locked
+from keras_srgan.pixels import quantize
 from keras_srgan.preset import save_preset
+from keras_srgan.run_folder import SETTINGS
+from keras_srgan.run_folder import check_unused
+from keras_srgan.run_folder import is_run
 from keras_srgan.settings import Settings
 from keras_srgan.settings import read_settings
 
-SETTINGS = "settings.toml"
 # Keras counts epochs up to a number.
 ENDLESS = 10**6
 
@@ -97,8 +104,6 @@ class TrainingRun:
                 settings than those given.
         """
         directory = pathlib.Path(directory)
-        if is_first():
-            remove_leftovers(directory)
         if not is_run(directory):
             raise ValueError(
                 f"`directory` must hold a training run ({SETTINGS}). "
@@ -121,6 +126,11 @@ class TrainingRun:
         return self.directory / "start.keras"
 
     @property
+    def _measured(self):
+        """The path of the arguments of `PhotoDegradation`, if measured."""
+        return self.directory / "degradation.json"
+
+    @property
     def epochs_done(self) -> int:
         """The epochs at constant rate whose state is saved."""
         found = self._backup().find()
@@ -131,6 +141,7 @@ class TrainingRun:
         state = self._backup().read_state(callbacks.TimeLimit)
         return state["spent"] if state else 0.0
 
+    @exclusive
     def train(
         self, epochs: int | None = None, minutes: float | None = None
     ) -> bool:
@@ -145,6 +156,9 @@ class TrainingRun:
 
         Returns:
             Boolean. Whether there was anything to train.
+
+        Raises:
+            ValueError: if another process trains in the folder.
         """
         amount = self._read_amount(epochs, minutes)
         if amount["finished"]:
@@ -170,6 +184,7 @@ class TrainingRun:
         self.log(f"{self.epochs_done} epochs are done")
         return True
 
+    @exclusive
     def finish(self, decay: float = 0.15) -> bool:
         """Decays the learning rate to zero, and saves and measures the model.
 
@@ -185,7 +200,8 @@ class TrainingRun:
             Boolean. Whether there was anything to do.
 
         Raises:
-            ValueError: if `decay` is not positive, or no epoch is done.
+            ValueError: if `decay` is not positive, no epoch is done, or
+                another process trains in the folder.
         """
         if not decay > 0:
             raise ValueError(
@@ -206,15 +222,21 @@ class TrainingRun:
             return False
         self.log(f"decays from epoch {done} to {last}")
         if is_first() and not self._backup(folder).find():
-            _copy(self.directory / "history.csv", folder / "history.csv")
+            copy_file(self.directory / "history.csv", folder / "history.csv")
             # Last, as it says that the decay has begun.
-            _copy(state, folder / "backup" / state.name)
+            copy_file(state, folder / "backup" / state.name)
         gather([0.0])
         srgan = self._fit(folder, last, decay_start=done)
         if is_first():
             with replacing(self.directory / "model.keras") as partial:
                 srgan.save(partial)
-            self._save_preset(srgan.generator)
+            save_preset(
+                srgan.generator,
+                self.directory / "preset",
+                description="trained by keras-srgan train, stage "
+                f"{self.settings.stage}",
+                version="1",
+            )
             self._measure(srgan.generator, folder)
             # The state is only needed until everything is written.
             shutil.rmtree(folder / "backup")
@@ -232,39 +254,31 @@ class TrainingRun:
     # === Folder ===
 
     def _create(self):
-        if self.directory.exists() and not self.directory.is_dir():
-            raise ValueError(
-                "`directory` must be a folder. "
-                f"Received: directory={str(self.directory)!r}"
-            )
-        if is_run(self.directory):
-            raise ValueError(
-                "`directory` holds a training run: resume it, or choose "
-                f"another. Received: directory={str(self.directory)!r}"
-            )
-        if self.directory.is_dir():
-            # Killed before its settings were written, a run has no state.
-            taken = [
-                path.name
-                for path in self.directory.iterdir()
-                if path.name not in ("start.keras", "log.txt")
-                and not path.name.startswith(".")
-            ]
-            if taken:
-                raise ValueError(
-                    "`directory` must be missing or empty: nothing in it is "
-                    f"replaced. Received: directory={str(self.directory)!r}, "
-                    f"which holds {', '.join(sorted(taken)[:5])}"
-                )
+        own = [self._start, self._measured]
+        names = [path.name for path in own]
+        check_unused(self.directory, *names)
         start = recipe.load_start(self.settings.start)
-        recipe.check(self.settings, start)
+        folder = self.settings.degradation_folder
+        report = PhotoReport.of_folder(folder) if folder else None
+        recipe.check(self.settings, start, report and report.settings())
         self.directory.mkdir(parents=True, exist_ok=True)
-        if start:
-            with replacing(self._start) as partial:
-                start.save(partial)
-        # Last: from now on this is a run.
-        with replacing(self.directory / SETTINGS) as partial:
-            self.settings.save(partial)
+        with locked(self.directory):
+            # Another process may have made a run meanwhile.
+            check_unused(self.directory, *names)
+            for path in own:
+                path.unlink(missing_ok=True)
+            if start:
+                with replacing(self._start) as partial:
+                    start.save(partial)
+            if report:
+                # The photos may change before the run is resumed.
+                with replacing(self._measured) as partial:
+                    partial.write_text(json.dumps(report.settings()), "utf-8")
+                for line in str(report).splitlines():
+                    self.log(line)
+            # Last: from now on this is a run.
+            with replacing(self.directory / SETTINGS) as partial:
+                self.settings.save(partial)
 
     def _backup(self, folder=None, *states):
         return callbacks.RunBackup(
@@ -301,7 +315,10 @@ class TrainingRun:
 
     def _fit(self, folder, epochs, decay_start=None, time_limit=math.inf):
         settings = self.settings
-        srgan, is_new = recipe.make_srgan(settings, self._start)
+        measured = None
+        if self._measured.exists():
+            measured = json.loads(self._measured.read_text("utf-8"))
+        srgan, is_new = recipe.make_srgan(settings, self._start, measured)
         delay = settings.discriminator_steps if is_new else 0
         decay = None if decay_start is None else (decay_start, epochs)
         recipe.compile_srgan(srgan, settings, delay, decay)
@@ -311,8 +328,11 @@ class TrainingRun:
                 f"new one trains alone for {delay} steps"
             )
         train, test = recipe.make_datasets(settings, srgan.scale)
-        images = test[0]
-        lr, hr = images if isinstance(images, tuple) else (None, images)
+        with srgan.fixed_draws():
+            lr, hr = (
+                quantize(keras.ops.convert_to_numpy(images), "uint8")
+                for images in srgan.make_pair(test[0])
+            )
         limit = callbacks.TimeLimit(time_limit)
         used = [
             # First: the others have more to do in the last epoch.
@@ -328,10 +348,7 @@ class TrainingRun:
         ]
         states = []
         if decay_start is None:
-            states = [
-                limit,
-                callbacks.BestCheckpoint(folder / "checkpoints"),
-            ]
+            states = [limit, self._make_checkpoint(lr, hr)]
             used += [
                 callbacks.PeriodicCheckpoint(
                     folder / "checkpoints", settings.checkpoint_every
@@ -354,16 +371,11 @@ class TrainingRun:
         )
         return srgan
 
-    # === Results ===
+    def _make_checkpoint(self, lr, hr):
+        """Returns the callback that keeps the best state."""
+        return callbacks.BestCheckpoint(self.directory / "checkpoints")
 
-    def _save_preset(self, generator):
-        settings = self.settings
-        save_preset(
-            generator,
-            self.directory / "preset",
-            description=f"trained by keras-srgan train, stage {settings.stage}",
-            version="1",
-        )
+    # === Results ===
 
     def _measure(self, generator, folder):
         """Measures the model beside the start model, on whole photos."""
@@ -372,28 +384,10 @@ class TrainingRun:
         if start is not None:
             systems["start"] = start
         systems["model"] = generator
-        lr, hr = recipe.find_files(self.settings, generator.scale)
-        count = self.settings.held_out
-        rows = evaluate_images(
-            systems,
-            hr[-count:],
-            lr[-count:] or None,
-            scale=generator.scale,
-        )
-        save_tables(rows, folder, f"{count} held-out photos")
+        rows = recipe.measure(self.settings, systems, generator.scale)
+        save_tables(rows, folder, f"{self.settings.held_out} held-out photos")
         for row in mean_rows(rows):
             self.log(
                 f"held-out photos, {row['system']}: PSNR {row['psnr']:.2f} dB, "
                 f"SSIM {row['ssim']:.4f}"
             )
-
-
-def is_run(directory: str | os.PathLike) -> bool:
-    """Returns whether a folder holds a training run."""
-    return (pathlib.Path(directory) / SETTINGS).is_file()
-
-
-def _copy(source, target):
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as partial:
-        shutil.copyfile(source, partial)

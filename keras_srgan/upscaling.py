@@ -1,3 +1,4 @@
+import functools
 import math
 import os
 from collections.abc import Callable
@@ -18,9 +19,15 @@ from keras_srgan.pixels import spread_colors
 from keras_srgan.pixels import white_level
 from keras_srgan.receptive_field import split
 from keras_srgan.tiling import Stage
+from keras_srgan.tiling import equal_windows
 from keras_srgan.tiling import fill_tiles
 from keras_srgan.tiling import scale_progress
 
+# Backends that compile a network for each input shape.
+COMPILES_PER_SHAPE = {"jax"}
+# The first sizes of photos get windows that fit exactly: one photo, or a folder
+# of equal ones, takes no longer than it must.
+EXACT_SIZES = 2
 LUMA = np.array([0.299, 0.587, 0.114], "float32")
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray)
@@ -31,11 +38,13 @@ class Upscaler:
 
     Each tile goes through the network with the surroundings that the network
     sees, so the result is that of the whole photo in one piece. The network's
-    memory does not grow with the photo. All tiles of a photo have the same
-    shape, so the network is compiled once. When memory runs out, tiles are
+    memory does not grow with the photo. When memory runs out, tiles are
     halved.
 
     To enlarge several photos, call one `Upscaler`: it keeps what was compiled.
+    TensorFlow and PyTorch compile once for all sizes. JAX compiles for each
+    shape of tile; from the third size of photo on, tiles have a few shapes,
+    which cover photos of any size.
 
     Pillow images are handled as follows:
 
@@ -58,8 +67,9 @@ class Upscaler:
             generator of "same" convolutions.
         tile_size: Integer, at least 1. Side, in pixels of the photo, of the
             area that a tile contributes. Smaller tiles take less memory and
-            more time. Defaults to the largest that needs a sixteenth of the
-            machine's memory, and at most 1 GiB.
+            more time. Defaults to the largest that needs a quarter of a
+            GPU's free memory, or a sixteenth of the machine's memory, and at
+            most 1 GiB.
 
     Call arguments:
         image: Pillow image; NumPy array of shape `(height, width)` or
@@ -121,9 +131,12 @@ class Upscaler:
                 f"Received: tile_size={tile_size!r}"
             )
         self._stage = Stage(*split(get_generator(model)))
+        self._exact_sizes = set()
         self.scale = self._stage.scale
         self.halo = self._stage.halo
-        self.tile_size = tile_size or self._stage.tile_size
+        if tile_size is not None:
+            self._stage.tile_size = tile_size
+        self.tile_size = self._stage.tile_size
 
     def __call__(
         self,
@@ -186,36 +199,61 @@ class Upscaler:
                 (height * self.scale, width * self.scale, colors), dtype
             )
 
+        ladder = self._get_ladder(height, width)
+        halo = ladder.halo if ladder else self.halo
+        cover = functools.partial(
+            equal_windows, tile_size=self.tile_size, halo=halo
+        )
+        stage = functools.partial(self._stage, ladder=ladder)
+
         def predict(window, progress):
             rgb = window.astype("float32")
             rgb = rgb * np.float32(255 / white_level(dtype))
             if colors == 1:
                 rgb = np.repeat(rgb, 3, axis=-1)
-            predict_rgb = self._average_turns if ensemble else self._stage
-            rgb = predict_rgb(rgb, progress)
+            if ensemble:
+                rgb = _average_turns(stage, rgb, progress)
+            else:
+                rgb = stage(rgb, progress)
             _check_finite(rgb)
             if colors == 1:
                 rgb = rgb @ LUMA[:, None]
             return quantize(rgb * np.float32(white_level(dtype) / 255), dtype)
 
         fill_tiles(
-            target, visible, predict, self.tile_size, self.halo, progress
+            target,
+            visible,
+            predict,
+            ladder.cover if ladder else cover,
+            halo,
+            progress,
         )
         if target.shape[:2] != result.shape[:2]:
             for i in range(colors):
                 result[..., i] = resize_channel(target[..., i], size, dtype)
         return result
 
-    def _average_turns(self, rgb, progress):
-        total = 0
-        for i in range(8):
-            turned = np.rot90(rgb[:, ::-1] if i < 4 else rgb, i)
-            output = self._stage(
-                np.ascontiguousarray(turned), scale_progress(progress, i, 8)
-            )
-            output = np.rot90(output, -i)
-            total += output[:, ::-1] if i < 4 else output
-        return total / 8
+    def _get_ladder(self, height, width):
+        """Returns the ladder of windows, or `None` for windows that fit."""
+        if keras.backend.backend() not in COMPILES_PER_SHAPE:
+            return None
+        if len(self._exact_sizes) < EXACT_SIZES:
+            self._exact_sizes.add((height, width))
+        if (height, width) in self._exact_sizes:
+            return None
+        return self._stage.get_ladder()
+
+
+def _average_turns(stage, rgb, progress):
+    total = 0
+    for i in range(8):
+        turned = np.rot90(rgb[:, ::-1] if i < 4 else rgb, i)
+        output = stage(
+            np.ascontiguousarray(turned), scale_progress(progress, i, 8)
+        )
+        output = np.rot90(output, -i)
+        total += output[:, ::-1] if i < 4 else output
+    return total / 8
 
 
 def upscale(

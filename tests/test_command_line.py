@@ -23,6 +23,7 @@ from keras_srgan import Upscaler
 from keras_srgan.cli import main
 from keras_srgan.photo import MAX_MEGAPIXELS
 from keras_srgan.photo import open_photo
+from keras_srgan.receptive_field import Part
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 ORIENTATION = 0x0112
@@ -690,6 +691,20 @@ def test_errors_of_the_network_name_the_photo(upscale, monkeypatch):
 
 
 # === Network ===
+
+
+def test_the_network_computes_the_photo_only(upscale, monkeypatch):
+    shapes = []
+    real = Part.predict_on_batch
+
+    def record(self, x):
+        shapes.append(x.shape)
+        return real(self, x)
+
+    monkeypatch.setattr(Part, "predict_on_batch", record)
+    photo(width=16, height=12).save("photo.png")
+    assert upscale("photo.png")[0] == 0
+    assert shapes == [(1, 12, 16, 3)]
 
 
 def test_half_precision_is_close_to_full(upscale):

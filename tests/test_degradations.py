@@ -325,9 +325,65 @@ def test_training_resumes_with_the_draws_that_come_next(
     np.testing.assert_array_equal(
         as_numpy(loaded.degradation(photos)), expected
     )
-    assert np.isfinite(srgan.evaluate(photos, verbose=0)).all()
-    # Evaluation draws, too.
     assert np.abs(as_numpy(srgan.degradation(photos)) - expected).max() > 1
+
+
+def make_degraded(seed, **arguments):
+    """An `SRGAN` whose random numbers are those of the degradation."""
+    keras.utils.set_random_seed(0)
+    srgan = SRGAN(
+        Generator(num_blocks=1, filters=4),
+        Discriminator(filters=2),
+        keras.layers.Identity(),
+        DegradationChain([Degradation(4), SensorNoise((5, 20), seed=seed)]),
+    )
+    srgan.compile(
+        *(keras.optimizers.SGD(0.0) for _ in range(2)),
+        content_loss="mse",
+        adversarial_weight=0.0,
+    )
+    return srgan
+
+
+def test_evaluations_draw_the_same_and_training_draws_anew(photos):
+    srgan = make_degraded(seed=1)
+    history = srgan.fit(
+        photos,
+        batch_size=3,
+        epochs=3,
+        shuffle=False,
+        validation_data=(photos,),
+        verbose=0,
+    ).history
+    # The weights stay the same: what differs is the degradation.
+    assert len(set(history["loss"])) == 3
+    assert len(set(history["val_loss"])) == len(set(history["val_psnr"])) == 1
+    result = srgan.evaluate(photos, verbose=0, return_dict=True)
+    assert srgan.evaluate(photos, verbose=0, return_dict=True) == result
+    # The seeds of the layers do not matter.
+    other = make_degraded(seed=2)
+    assert other.evaluate(photos, verbose=0, return_dict=True) == result
+    # Images of a batch are not degraded alike.
+    same = np.stack([photos[0]] * 2)
+    with srgan.fixed_draws():
+        lr, _ = srgan.make_pair(same)
+    assert np.abs(as_numpy(lr)[0] - as_numpy(lr)[1]).max() > 2
+
+
+def test_evaluation_does_not_change_the_draws_of_training(photos):
+    losses = []
+    for validation in (None, photos[:2]):
+        srgan = make_degraded(seed=1)
+        # PyTorch's order of the photos depends on the global seed.
+        history = srgan.fit(
+            photos,
+            epochs=2,
+            shuffle=False,
+            validation_data=validation,
+            verbose=0,
+        )
+        losses.append(history.history["loss"])
+    assert losses[0] == losses[1]
 
 
 @keras.saving.register_keras_serializable()

@@ -1,4 +1,5 @@
 import csv
+import io
 import os
 import pathlib
 
@@ -172,6 +173,56 @@ def test_several_systems_side_by_side(save, pair):
     np.testing.assert_array_equal(images["model"], upscale(model, lr))
 
 
+def test_degradations_have_rows_of_their_own(save, pair):
+    hr = save("hr", first=pair[0], second=pair[1])
+    seen = []
+    rows = evaluate_images(
+        {"bicubic": "bicubic", "again": "bicubic"},
+        hr,
+        degradations=["noise:30", "jpeg:10"],
+        on_image=lambda name, hr, images: seen.append(name),
+    )
+    keys = [(r["image"], r["degradation"], r["system"]) for r in rows]
+    assert keys[:4] == [
+        ("first", "clean", "bicubic"),
+        ("first", "clean", "again"),
+        ("first", "noise:30", "bicubic"),
+        ("first", "noise:30", "again"),
+    ]
+    assert len(rows) == 12
+    assert seen[:3] == ["first", "first, noise:30", "first, jpeg:10"]
+    # The clean rows are those of an evaluation without degradations.
+    clean = evaluate_images(BICUBIC, hr)
+    assert rows[0]["psnr"] == clean[0]["psnr"]
+    assert all(r["psnr"] < rows[0]["psnr"] for r in rows[2:6])
+    # Pillow compresses the LR image as the layer does, within rounding.
+    lr = io.BytesIO()
+    Image.fromarray(degrade(pair[0])).save(lr, "JPEG", quality=10)
+    pred = enlarge(np.asarray(Image.open(lr)))
+    expected = float(psnr(pair[0][None], pred[None], 4)[0])
+    assert rows[4]["psnr"] == pytest.approx(expected, abs=0.1)
+
+    means = mean_rows(rows)
+    assert [(r["degradation"], r["system"]) for r in means] == [
+        (degradation, system)
+        for degradation in ("clean", "noise:30", "jpeg:10")
+        for system in ("bicubic", "again")
+    ]
+    psnrs = [r["psnr"] for r in rows if r["degradation"] == "noise:30"]
+    assert means[2]["psnr"] == pytest.approx(np.mean(psnrs))
+
+
+def test_degradations_repeat_whatever_the_other_photos_are(save, pair):
+    both = save("both", first=pair[0], second=pair[1])
+    one = save("one", second=pair[1])
+
+    def measure(folder):
+        rows = evaluate_images(BICUBIC, folder, degradations=["noise:30"])
+        return rows[-1]["psnr"]
+
+    assert measure(both) == measure(one) == measure(both)
+
+
 def test_output_that_is_not_finite_names_system_and_photo(save, pair):
     broken = Generator(num_blocks=1, filters=4)
     broken.set_weights([w * np.nan for w in broken.get_weights()])
@@ -322,6 +373,20 @@ def test_command_leaves_tables_and_pictures(
     assert len(list(out.rglob("*"))) == 5
 
 
+def test_command_degrades(save, pair, tmp_path, capsys):
+    hr, out = save("hr", a=pair[0]), tmp_path / "out"
+    degradations = ("--degradation", "jpeg:50", "blur:1+noise:5")
+    assert run("--hr", hr, *degradations, "-o", out) == 0
+    text = capsys.readouterr().out
+    assert "jpeg:50" in text and "clean" in text
+    assert "| mean | blur:1+noise:5 |" in (out / "results.md").read_text()
+    assert sorted(os.listdir(out / "pictures")) == [
+        "a-blur1+noise5.png",
+        "a-jpeg50.png",
+        "a.png",
+    ]
+
+
 def test_command_says_what_is_wrong_in_one_line(
     save, pair, make_srgan, tmp_path, capsys
 ):
@@ -336,6 +401,11 @@ def test_command_says_what_is_wrong_in_one_line(
         ),
         (("--vgg-weights", tmp_path / "none.h5"), "none.h5"),
         (("--crop", 0), "size=0"),
+        (("--degradation", "jpeg:50", "jpg:50"), "Received: 'jpg:50'"),
+        (
+            ("--degradation", "jpeg:50", "--outputs", hr),
+            "`systems` must be models with `degradations`",
+        ),
     ]:
         assert run("--hr", hr, *arguments, "-o", tmp_path / "out") == 2
         streams = capsys.readouterr()

@@ -121,6 +121,12 @@ NAMES = [
         lambda: hasattr(_build_functional(), "_nodes_by_depth"),
     ),
     (
+        "_run_through_graph",
+        None,
+        "called to run a network with masks before its convolutions",
+        _has(keras.Function, "_run_through_graph"),
+    ),
+    (
         "_initial_epoch",
         None,
         "set to resume training at a later epoch",

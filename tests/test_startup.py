@@ -8,6 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from keras_srgan import Generator
+from keras_srgan import backend
 
 ROOT = Path(__file__).parents[1]
 
@@ -94,6 +98,7 @@ def installed(backend):
         ["export", "--help"],
         ["import-torch", "--help"],
         ["train", "--help"],
+        ["verify", "--help"],
         ["presets"],
     ],
     ids=" ".join,
@@ -144,6 +149,18 @@ def test_the_installed_backend_is_used(start, backend):
     assert "no model file none.keras" in result.stderr
 
 
+@pytest.mark.parametrize("backend", sorted(BACKENDS))
+def test_python_uses_the_installed_backend_too(start, backend):
+    if not installed(backend):
+        pytest.skip(f"{backend} is not installed")
+    code = (
+        "from keras_srgan import PSNR; import keras; "
+        "print(keras.backend.backend())"
+    )
+    result = start(code, BACKENDS - {backend})
+    assert result.stdout == f"{backend}\n", result.stderr
+
+
 @pytest.mark.parametrize(
     "hidden, config, variable, chosen",
     [
@@ -185,6 +202,113 @@ def test_importing_the_package_does_not_change_the_environment(start):
         "assert 'keras' not in sys.modules; print(keras_srgan.__version__)"
     )
     assert start(code).returncode == 0
+
+
+# === JAX's cache ===
+
+# Prints how many programs were compiled and how many were found.
+COUNT = """
+import collections, sys
+from keras_srgan.backend import import_keras
+import_keras()
+import jax.monitoring
+events = collections.Counter()
+jax.monitoring.register_event_listener(lambda name, **_: events.update([name]))
+from keras_srgan.cli import main
+status = main(["upscale", "photo.png", "--model", "model.keras", "--overwrite"])
+for name in "misses", "hits":
+    print(events[f"/jax/compilation_cache/cache_{name}"])
+sys.exit(status)
+"""
+
+
+@pytest.fixture
+def with_jax(start, tmp_path):
+    """Runs Python on JAX, with the user's own folder of caches."""
+    if not installed("jax"):
+        pytest.skip("jax is not installed")
+
+    def run(code, **variables):
+        for name in (
+            "JAX_COMPILATION_CACHE_DIR",
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
+        ):
+            if name not in variables:
+                code = f"import os; os.environ.pop({name!r}, None)\n{code}"
+        code = f"import os; os.chdir({str(tmp_path)!r})\n{code}"
+        caches = {"XDG_CACHE_HOME": str(tmp_path / "caches")}
+        return start(code, KERAS_BACKEND="jax", **{**caches, **variables})
+
+    return run
+
+
+def test_a_second_run_compiles_nothing(with_jax, tmp_path):
+    Generator(num_blocks=0, filters=2).save(tmp_path / "model.keras")
+    Image.new("RGB", (9, 7), "red").save(tmp_path / "photo.png")
+    first = with_jax(COUNT)
+    assert first.returncode == 0, first.stderr
+    misses, _ = map(int, first.stdout.splitlines()[-2:])
+    assert misses > 0
+    assert any((tmp_path / "caches" / "keras-srgan" / "jax").iterdir())
+    misses, hits = map(int, with_jax(COUNT).stdout.splitlines()[-2:])
+    assert misses == 0 and hits > 0
+
+
+PRINT_CACHE = """
+import os
+from keras_srgan.backend import import_keras
+import_keras()
+import jax
+print(jax.config.jax_compilation_cache_dir)
+"""
+
+
+def test_a_cache_of_the_user_is_left_alone(with_jax, tmp_path):
+    own = str(tmp_path / "own")
+    result = with_jax(PRINT_CACHE, JAX_COMPILATION_CACHE_DIR=own)
+    assert result.stdout == f"{own}\n"
+    assert not (tmp_path / "caches" / "keras-srgan").exists()
+
+
+def test_without_a_folder_that_can_be_written_there_is_no_cache(
+    with_jax, tmp_path
+):
+    # A file in its place fails for root as well.
+    (tmp_path / "caches").touch()
+    result = with_jax(PRINT_CACHE)
+    assert (result.stdout, result.stderr) == ("None\n", "")
+
+
+def test_only_jax_has_the_cache(start, tmp_path):
+    if not installed("torch"):
+        pytest.skip("torch is not installed")
+    caches = tmp_path / "caches"
+    start(
+        "from keras_srgan.backend import import_keras; import_keras()",
+        KERAS_BACKEND="torch",
+        XDG_CACHE_HOME=str(caches),
+    )
+    assert not (caches / "keras-srgan").exists()
+
+
+@pytest.mark.parametrize(
+    "platform, variables, folder",
+    [
+        ("linux", {}, "/home/one/.cache"),
+        ("linux", {"XDG_CACHE_HOME": "/caches"}, "/caches"),
+        ("linux", {"XDG_CACHE_HOME": "caches"}, "/home/one/.cache"),
+        ("darwin", {}, "/home/one/Library/Caches"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local"),
+        ("win32", {}, "/home/one/.cache"),
+    ],
+)
+def test_the_folder_of_caches(platform, variables, folder, monkeypatch):
+    for name in "XDG_CACHE_HOME", "LOCALAPPDATA":
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": "/home/one", **variables}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(backend.sys, "platform", platform)
+    assert backend._cache_folder() == Path(folder, "keras-srgan")
 
 
 # === The package ===

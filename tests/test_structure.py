@@ -24,12 +24,15 @@ LAYERS = {
         "dataset",
         "download",
         "files",
+        "ladder",
+        "memory",
         "metadata",
         "photo_files",
         "photo_modes",
         "pixels",
         "preset",
         "preset_layout",
+        "run_folder",
         "self_test",
         "settings",
         "tiling",
@@ -65,6 +68,7 @@ LAYERS = {
         "hub",
         "loading",
         "losses",
+        "masking",
         "matching",
         "msrresnet",
         "optimizers",
@@ -83,8 +87,10 @@ LAYERS = {
         "upscaling",
     ],
     "training runs and evaluation": [
+        "adaptation",
         "callbacks",
         "evaluation",
+        "lock",
         "pictures",
         "recipe",
         "training",
@@ -110,7 +116,7 @@ FORBIDDEN = [
 # Modules that may import a backend anywhere, and modules that may do so only
 # inside functions, to read or write a file of that backend.
 BACKENDS = {"jax", "tensorflow", "torch"}
-BACKEND_ROOMS = {"collectives", "convolutions", "trainers"}
+BACKEND_ROOMS = {"collectives", "convolutions", "memory", "trainers"}
 BACKEND_FILES = {"export", "torch_checkpoint"}
 
 

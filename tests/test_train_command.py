@@ -1,5 +1,8 @@
 """`keras-srgan train`."""
 
+import json
+
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -65,6 +68,30 @@ def test_train_resume_and_finish(train, tmp_path):
     assert (tmp_path / "run/finish-0002-0003/results.md").exists()
 
 
+def test_degradation_of_a_folder(train, tmp_path):
+    (tmp_path / "seen").mkdir()
+    levels = np.random.default_rng(0).integers(0, 256, (80, 80, 3), "uint8")
+    Image.fromarray(levels).save(tmp_path / "seen/a.jpg", quality=35)
+    new = ("photos", "-o", "run", "--settings", "tiny.toml")
+    new += ("--degradation", "seen", "--epochs", "1")
+    status, text = train(*new)
+    assert status == 0
+    assert "1 JPEG file of quality 35 to 35" in text
+    measured = json.loads((tmp_path / "run/degradation.json").read_text())
+    assert measured["quality"] == [35, 35]
+    model = keras.saving.load_model(tmp_path / "run/checkpoints/best.keras")
+    assert model.degradation.get_config()["quality"] == (35, 35)
+    # The pictures show LR images that are degraded, too.
+    with Image.open(tmp_path / "run/pictures/test/lr/00.png") as lr:
+        with Image.open(tmp_path / "run/pictures/test/hr/00.png") as hr:
+            clean = hr.resize(lr.size, Image.BICUBIC)
+        difference = np.float64(lr) - np.float64(clean)
+    assert np.abs(difference).mean() > 3
+    # The same command with --resume.
+    status, text = train(*new, "--resume")
+    assert (status, "nothing to train" in text) == (0, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -75,6 +102,14 @@ def test_train_resume_and_finish(train, tmp_path):
         (["photos", "-o", "run", "--held-out", "4"], "`held_out` must leave"),
         (["photos", "-o", "run", "--crop-size", "30"], "`crop_size` must be"),
         (["photos", "-o", "run", "--start", "none"], "none"),
+        (
+            ["photos", "-o", "run", "--degradation", "jpeg"],
+            "`degradation` must be 'clean', 'photos' or a folder",
+        ),
+        (
+            ["-o", "run", "--degradation", "jpeg:5", "--pairs", "a", "photos"],
+            "`degradation` must be 'clean' with `pairs`",
+        ),
     ],
 )
 def test_errors_come_before_training(train, tmp_path, arguments, message):

@@ -251,6 +251,22 @@ def test_mixed_precision(make_srgan, photos, policy):
     assert srgan.predict(photos, verbose=0).dtype == np.float32
 
 
+def test_a_global_float64(photos):
+    """Augmentation and losses are in float32, whatever the networks are."""
+    if keras.backend.backend() == "jax":
+        pytest.skip("JAX has float64 only with JAX_ENABLE_X64")
+    keras.config.set_floatx("float64")
+    try:
+        srgan = SRGAN(
+            Generator(num_blocks=1, filters=4), Discriminator(filters=2)
+        )
+        srgan.compile(content_loss="mse")
+        history = srgan.fit(photos, batch_size=4, epochs=1, verbose=0).history
+    finally:
+        keras.config.set_floatx("float32")
+    assert np.isfinite(history["loss"]).all()
+
+
 def test_gradient_accumulation_equals_a_larger_batch(make_srgan, photos):
     def sgd(**arguments):
         return keras.optimizers.SGD(1e-2, **arguments)

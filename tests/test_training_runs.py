@@ -17,10 +17,11 @@ import pytest
 from PIL import Image
 
 from keras_srgan import Generator
+from keras_srgan.lock import locked
+from keras_srgan.run_folder import is_run
 from keras_srgan.settings import Settings
 from keras_srgan.stop_on_non_finite import StopOnNonFinite
 from keras_srgan.training import TrainingRun
-from keras_srgan.training import is_run
 
 KILLS = int(os.environ.get("KERAS_SRGAN_KILLS", "3"))
 EPOCHS, STEPS = 2, 3
@@ -172,10 +173,24 @@ def differing(one, other):
     ]
 
 
+@pytest.fixture
+def seen(folder):
+    """A folder with JPEG files to measure."""
+    (folder / "seen").mkdir()
+    rng = np.random.default_rng(1)
+    for i in range(3):
+        levels = rng.integers(0, 256, (12, 12, 3), "uint8")
+        photo = Image.fromarray(levels).resize((72, 72), Image.BICUBIC)
+        photo.save(folder / f"seen/{i}.jpg", quality=40 + i)
+    return folder / "seen"
+
+
+@pytest.mark.parametrize("degradation", ["clean", "seen"])
 def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(
-    folder, make_settings, monkeypatch
+    folder, seen, make_settings, monkeypatch, degradation
 ):
-    settings = make_settings()
+    monkeypatch.chdir(folder)
+    settings = make_settings(degradation=degradation)
     killer = Killer(monkeypatch)
     whole = folder / "whole"
     assert not killer.run(lambda: train_and_finish(whole, settings))
@@ -194,6 +209,9 @@ def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(
     killed = folder / "killed"
 
     def resume():
+        if is_run(killed) and seen.exists():
+            # The photos were measured when the run was created.
+            seen.rename(folder / "gone")
         train_and_finish(killed, settings)
 
     draw = random.SystemRandom()
@@ -205,6 +223,8 @@ def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(
         assert not killer.run(resume)
         assert not differing(read(killed), expected), events_of_kills
         shutil.rmtree(killed)
+        if not seen.exists():
+            (folder / "gone").rename(seen)
 
 
 def test_a_finished_run_says_so_and_trains_nothing(
@@ -258,6 +278,21 @@ def test_nothing_is_replaced_unasked(folder, make_settings):
     TrainingRun.create(directory, make_settings())
     with pytest.raises(ValueError, match="holds a training run"):
         TrainingRun.create(directory, make_settings())
+
+
+def test_two_processes_cannot_train_in_one_folder(folder, make_settings):
+    run = TrainingRun.create(folder / "run", make_settings())
+    leftover = folder / "run/.keras-srgan-x"
+    leftover.mkdir()
+    with locked(folder / "run"):
+        run = TrainingRun.open(folder / "run")
+        for work in (lambda: run.train(epochs=1), run.finish):
+            with pytest.raises(ValueError, match="in use by another process"):
+                work()
+        # It may be what the other process is writing.
+        assert leftover.exists()
+    assert run.train(epochs=1)
+    assert not leftover.exists()
 
 
 def test_a_run_with_other_settings_is_refused(folder, make_settings):

@@ -3,6 +3,7 @@
 import warnings
 
 from keras_srgan.callbacks.best_checkpoint import BestCheckpoint
+from keras_srgan.callbacks.held_out_checkpoint import HeldOutCheckpoint
 from keras_srgan.callbacks.loss_curves import LossCurves
 from keras_srgan.callbacks.periodic_checkpoint import PeriodicCheckpoint
 from keras_srgan.callbacks.progress_pictures import ProgressPictures
@@ -13,6 +14,7 @@ from keras_srgan.stop_on_non_finite import StopOnNonFinite
 
 __all__ = [
     "BestCheckpoint",
+    "HeldOutCheckpoint",
     "LossCurves",
     "PeriodicCheckpoint",
     "ProgressPictures",

@@ -112,7 +112,7 @@ def load_upscaler(
     tile_size: int | None = None,
     detail: float | None = None,
 ):
-    """Loads a generator, and checks that it runs on this device.
+    """Loads a generator, and checks that its precision runs on this device.
 
     Args:
         name_or_path: As for `load_generator`.
@@ -148,6 +148,12 @@ def load_upscaler(
         if str(name_or_path) not in text:
             text = f"The model {name_or_path} cannot enlarge photos: {text}"
         raise CommandError(text) from error
+    if all(
+        layer.compute_dtype == "float32"
+        for layer in generator._flatten_layers()
+    ):
+        return upscaler
+    # Not every device supports half precision.
     try:
         upscaler(np.zeros((1, 1, 3), "uint8"))
     except FloatingPointError:

@@ -2,7 +2,8 @@
 
 Prints PSNR, SSIM, color shift and grid for each photo, then the means. With -o,
 also writes them to results.csv and results.md, and for each photo a picture of
-the crop where the systems differ most.
+the crop where the systems differ most. With --degradation, all of it is also
+done for LR images that are compressed, noisy or blurred.
 """
 
 import argparse
@@ -40,6 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         metavar="DIR",
         help="folders of images that other systems made from the LR images",
+        **many,
+    )
+    add(
+        "--degradation",
+        metavar="STEPS",
+        help="also degrade the LR images, in a row of its own: blur:SIGMA, "
+        "noise:SIGMA, sinc:CUTOFF or jpeg:QUALITY, or several in this order, "
+        "such as blur:1+noise:5+jpeg:75",
         **many,
     )
     add("--scale", type=int, default=4, help="default: %(default)s")
@@ -82,13 +91,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options):
-    from keras_srgan.evaluation import difference_sheet
     from keras_srgan.evaluation import evaluate_images
     from keras_srgan.evaluation import pixel_metrics
     from keras_srgan.evaluation import save_tables
     from keras_srgan.perceptual import VGGDistances
     from keras_srgan.perceptual import pyiqa_metric
     from keras_srgan.photo import save_photo
+    from keras_srgan.pictures import difference_sheet
 
     metrics = pixel_metrics(options.channel, options.scale)
     if options.vgg_weights:
@@ -116,7 +125,9 @@ def _evaluate(options):
                 sheet = difference_sheet(hr, images, options.crop)
                 folder = pathlib.Path(options.out, "pictures")
                 folder.mkdir(parents=True, exist_ok=True)
-                save_photo(sheet, folder / f"{name}.png")
+                # Not all file systems allow the colon of "baby, jpeg:50".
+                file = f"{name.replace(', ', '-').replace(':', '')}.png"
+                save_photo(sheet, folder / file)
 
         rows = evaluate_images(
             systems,
@@ -125,6 +136,7 @@ def _evaluate(options):
             scale=options.scale,
             shave=options.shave,
             metrics=metrics,
+            degradations=options.degradation,
             on_image=on_image,
             progress=lambda done: bar.update(task, completed=done),
         )
@@ -157,8 +169,9 @@ def _print(rows, caption):
     headings, cells = table(rows)
     _, means = table(mean_rows(rows))
     grid = Table(title=caption)
-    for i, heading in enumerate(headings):
-        grid.add_column(heading, justify="left" if i < 2 else "right")
+    for heading, value in zip(headings, rows[0].values(), strict=True):
+        justify = "left" if isinstance(value, str) else "right"
+        grid.add_column(heading, justify=justify)
     previous = None
     for image, *line in cells + means:
         if image != previous and (len(means) > 1 or image == "mean"):

@@ -62,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Runs the command; returns its exit status."""
     from keras_srgan.distribution import distribute
+    from keras_srgan.run_folder import is_run
     from keras_srgan.training import TrainingRun
-    from keras_srgan.training import is_run
 
     given = _read_given(options)
     directory = options.out

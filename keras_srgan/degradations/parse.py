@@ -44,10 +44,12 @@ def parse_degradation(text: str, seed: int | None = 0) -> DegradationChain:
     ```
     """
     layers = []
-    for step in text.split("+"):
+    for i, step in enumerate(text.split("+")):
         name, _, number = (part.strip() for part in step.partition(":"))
         try:
-            layers.append(LAYERS[name](float(number), seed=seed))
+            # Keras would number the layers of a process, which saved models
+            # then differ by.
+            layer = LAYERS[name](float(number), seed=seed, name=f"{name}_{i}")
         except (KeyError, ValueError) as error:
             detail = f" ({error})" if name in LAYERS and number else ""
             raise ValueError(
@@ -55,4 +57,5 @@ def parse_degradation(text: str, seed: int | None = 0) -> DegradationChain:
                 " 'sinc:CUTOFF' or 'jpeg:QUALITY', or several of them joined "
                 f"by '+'{detail}. Received: {text!r}"
             ) from error
+        layers.append(layer)
     return DegradationChain(layers)

@@ -1,0 +1,10 @@
+import keras
+
+
+def accelerator_bytes():
+    """Returns the free memory of the current GPU or TPU, `None` without."""
+    device, *_ = keras.ops.zeros(()).devices()
+    memory = device.memory_stats() or {}
+    if "bytes_limit" not in memory:
+        return None
+    return memory["bytes_limit"] - memory["bytes_in_use"]
