@@ -9,6 +9,7 @@ from PIL import Image
 from keras_srgan.photo import upright
 from keras_srgan.pixels import white_level
 from keras_srgan.tiling import Span
+from keras_srgan.tiling import equal_windows
 from keras_srgan.tiling import get_spans
 
 # Largest deviation of a consistent picture, in levels of 255. Within it, the
@@ -265,7 +266,10 @@ def _resize(levels, shape):
 def _get_tiles(photo) -> list[tuple[Span, Span]]:
     return list(
         itertools.product(
-            *(get_spans(side, TILE_SIZE, HALO) for side in photo.shape[:2])
+            *(
+                get_spans(side, equal_windows(side, TILE_SIZE, HALO), HALO)
+                for side in photo.shape[:2]
+            )
         )
     )
 

@@ -4,11 +4,18 @@ import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_srgan.checks import get_generator
 from keras_srgan.files import replacing
 from keras_srgan.receptive_field import receptive_field
+from keras_srgan.self_test import SELF_TESTED
+from keras_srgan.self_test import TEST_SIZE
+from keras_srgan.self_test import TOLERANCE
+from keras_srgan.self_test import SelfTest
+from keras_srgan.self_test import attach_self_test
+from keras_srgan.self_test import make_test_photos
 
 SUFFIXES = {
     "tf_saved_model": "",
@@ -45,8 +52,11 @@ def export(
     `(batch, height, width, 3)` to uint8 photos of shape
     `(batch, scale * height, scale * width, 3)`. Casting, rounding and clipping
     are part of it. The ONNX model names its input `photo` and its output
-    `large`; its metadata holds `scale` and `halo`, the number of pixels of
-    context that each side of a tile needs.
+    `large`.
+
+    ONNX and LiteRT files carry `scale`, `halo`, the number of pixels of context
+    that each side of a tile needs, and a `SelfTest` that shows whether a
+    runtime computes the right result: see `keras_srgan.verification.verify`.
 
     The file is written completely or not at all: an interrupted export leaves
     an existing file unchanged.
@@ -103,7 +113,7 @@ def export(
     _check_place(path, format)
     shape = _get_shape(input_signature)
 
-    options = {}
+    options, stored_dtype = {}, dtype
     if format == "litert" and dtype == "float16":
         options, dtype = _get_litert_options(), "float32"
     if format == "torch":
@@ -128,7 +138,11 @@ def export(
                     **options,
                 )
             if format == "onnx":
-                _label_onnx(part, generator, shape)
+                _label_onnx(part, shape)
+            if format in SELF_TESTED:
+                with _device():
+                    test = _make_self_test(generator, shape, stored_dtype)
+                attach_self_test(part, test)
         except ImportError as error:
             raise ImportError(
                 f"Exporting to {format} on {keras.backend.backend()} needs a "
@@ -231,7 +245,28 @@ def _get_torch_options(shape):
     }
 
 
-def _label_onnx(path, generator, shape):
+def _make_self_test(generator, shape, dtype):
+    """Computes the expected result of the test photo, in float32."""
+
+    field = receptive_field(generator)
+    photos = make_test_photos(shape)
+    photo = photos[0, :TEST_SIZE, :TEST_SIZE]
+    height, width = (field.scale * side for side in photo.shape[:2])
+
+    def enlarge(dtype):
+        model = _take_photos(generator, dtype)
+        return model.predict_on_batch(photos)[0, :height, :width]
+
+    result = enlarge("float32")
+    tolerance = TOLERANCE
+    if dtype == "float16":
+        # Runtimes differ in how much of the arithmetic is in half precision.
+        half = enlarge("float16").astype(int)
+        tolerance += 2 * int(np.abs(half - result).max())
+    return SelfTest(photo, result, tolerance, field.scale, field.halo)
+
+
+def _label_onnx(path, shape):
     """Names inputs and outputs alike, whichever exporter wrote the file."""
     import onnx
 
@@ -249,9 +284,5 @@ def _label_onnx(path, generator, shape):
         for dim, name, size in zip(dims, names, shape, strict=False):
             if size is None:
                 dim.dim_param = name
-    field = receptive_field(generator)
-    onnx.helper.set_model_props(
-        model, {"scale": str(field.scale), "halo": str(field.halo)}
-    )
     onnx.checker.check_model(model)
     onnx.save(model, path)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_srgan.ladder import Ladder
-from keras_srgan.memory import available_bytes
 
 # The memory that the network may use for one tile, in bytes, at most.
 MEMORY = 2**30
@@ -264,5 +263,8 @@ def _is_out_of_memory(error):
 
 
 def _get_memory():
+    # Not at the top: the command line checks arguments without Keras.
+    from keras_srgan.memory import available_bytes
+
     available = available_bytes()
     return MEMORY if available is None else min(available // 4, MEMORY)

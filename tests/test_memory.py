@@ -6,7 +6,6 @@ import pytest
 from keras_srgan import Generator
 from keras_srgan import Upscaler
 from keras_srgan import memory
-from keras_srgan import tiling
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,7 @@ def test_the_free_memory_of_a_gpu():
 def test_tiles_are_smaller_where_less_memory_is_free(monkeypatch):
     sizes = []
     for available in (None, 2**40, 2**28, 2**24):
-        monkeypatch.setattr(tiling, "available_bytes", lambda a=available: a)
+        monkeypatch.setattr(memory, "available_bytes", lambda a=available: a)
         generator = Generator(num_blocks=1, filters=32)
         sizes.append(Upscaler(generator).tile_size)
     assert sizes[0] == sizes[1] > sizes[2] > sizes[3]

@@ -99,6 +99,7 @@ def installed(backend):
         ["import-torch", "--help"],
         ["train", "--help"],
         ["adapt", "--help"],
+        ["verify", "--help"],
         ["presets"],
     ],
     ids=" ".join,

@@ -33,8 +33,10 @@ LAYERS = {
         "preset",
         "preset_layout",
         "run_folder",
+        "self_test",
         "settings",
         "tiling",
+        "verification",
         "xmp",
     ],
     "photos and layers": [

@@ -275,6 +275,83 @@ def test_page_on_a_graphics_card(browser, site, generator, photo):
         assert_same(download(page)[1], generator, photo)
 
 
+# A runtime that computes black pictures, with another that works.
+BLACK = """
+import * as wasm from "./working.mjs";
+export const { env, Tensor } = wasm;
+export const InferenceSession = {
+  async create(model) {
+    const session = await wasm.InferenceSession.create(model, {
+      executionProviders: ["wasm"],
+    });
+    return {
+      async run(inputs) {
+        const { large } = await session.run(inputs);
+        large.data.fill(0);
+        return { large };
+      },
+      release: () => session.release(),
+    };
+  },
+};
+"""
+
+
+@pytest.fixture
+def broken(site, generator, tmp_path):
+    """Function that serves the page with a broken runtime for a device."""
+
+    @contextlib.contextmanager
+    def get(device):
+        for file in WEB.iterdir():
+            if file.suffix != ".onnx" and file.name != "node_modules":
+                (tmp_path / file.name).symlink_to(file)
+        runtime = "node_modules/onnxruntime-web/dist"
+        (tmp_path / runtime).mkdir(parents=True)
+        name = f"ort.{device}.min.mjs"
+        for file in (WEB / runtime).iterdir():
+            if file.name != name:
+                (tmp_path / runtime / file.name).symlink_to(file)
+        working = WEB / runtime / "ort.wasm.min.mjs"
+        (tmp_path / runtime / "working.mjs").symlink_to(working)
+        (tmp_path / runtime / name).write_text(BLACK)
+        # Not every Chromium has a graphics card, and some have one.
+        adapter = "{}" if device == "webgpu" else "null"
+        worker = tmp_path / "upscaling.js"
+        text = worker.read_text()
+        worker.unlink()
+        worker.write_text(
+            "Object.defineProperty(self.navigator, 'gpu', { value: "
+            f"{{ requestAdapter: async () => ({adapter}) }} }});\n{text}"
+        )
+        generator.export(tmp_path / "model.onnx")
+        with serve(tmp_path) as address:
+            yield address
+
+    return get
+
+
+def test_a_card_that_computes_black_is_not_used(page, broken, generator, photo):
+    with broken("webgpu") as address:
+        page.goto(address)
+        page.set_input_files("#file", make_photo(photo, 40, 30))
+        page.wait_for_selector("text=40 × 30 → 160 × 120")
+        shoot(page, "page-fallback")
+        caption = page.inner_text("#caption")
+        assert "levels off, so the processor is used." in caption
+        assert_same(download(page)[1], generator, photo)
+
+
+def test_a_browser_that_computes_black_hands_out_nothing(page, broken, photo):
+    with broken("wasm") as address:
+        page.goto(address)
+        page.set_input_files("#file", make_photo(photo, 40, 30))
+        page.wait_for_selector("#message", state="visible")
+        message = page.inner_text("#message")
+        assert "This browser computes wrong pictures" in message
+        assert page.is_hidden("#result")
+
+
 @pytest.mark.parametrize("kind", ["text", "corrupt", "huge"])
 def test_page_says_what_is_wrong(page, site, kind, tmp_path):
     page.goto(site)

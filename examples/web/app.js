@@ -71,6 +71,7 @@ function start(file, bitmap) {
   const began = performance.now();
   let photo;
   let scale;
+  let note;
   if (busy) {
     stop();
   }
@@ -87,7 +88,7 @@ function start(file, bitmap) {
       stop();
       show({ message: explain(data.error) });
     } else if (data.device) {
-      scale = data.scale;
+      ({ scale, note } = data);
       const pixels = bitmap.width * bitmap.height;
       if (pixels * scale ** 2 > MAX_PIXELS) {
         busy = false;
@@ -102,13 +103,16 @@ function start(file, bitmap) {
       photo = getPixels(bitmap);
       worker.postMessage(photo);
       const where = data.device === "webgpu" ? "GPU" : "CPU";
-      show({ status: `Upscaling ${file.name} on the ${where} …`, done: 0 });
+      show({
+        status: `${note} Upscaling ${file.name} on the ${where} …`.trim(),
+        done: 0,
+      });
     } else if (data.done) {
       $("progress").value = data.done;
     } else if (data.large) {
       busy = false;
       const seconds = (performance.now() - began) / 1000;
-      finish(file, photo, data.large, scale, seconds);
+      finish(file, photo, data.large, scale, seconds, note);
     }
   };
   // Ask for the scale first.
@@ -121,7 +125,7 @@ function stop() {
   busy = false;
 }
 
-async function finish(file, photo, large, scale, seconds) {
+async function finish(file, photo, large, scale, seconds, note) {
   draw(large, $("after"));
   draw(photo, $("before"));
   $("compare").style.maxWidth = `${large.width}px`;
@@ -135,7 +139,7 @@ async function finish(file, photo, large, scale, seconds) {
   $("download").download = `${file.name.replace(/\.[^.]+$/, "")}-x${scale}.png`;
   $("caption").textContent =
     `${photo.width} × ${photo.height} → ${large.width} × ${large.height} ` +
-    `in ${seconds.toFixed(1)} s`;
+    `in ${seconds.toFixed(1)} s. ${note}`.trim();
   show({ result: true });
 }
 

@@ -13,7 +13,8 @@ self.onmessage = async ({ data: photo }) => {
   try {
     network ??= await load("model.onnx");
     if (!photo) {
-      self.postMessage({ scale: network.scale, device: network.device });
+      const { scale, device, note } = network;
+      self.postMessage({ scale, device, note });
       return;
     }
     const large = await upscale(photo, (done) => self.postMessage({ done }));
@@ -34,11 +35,47 @@ async function load(url) {
     );
   }
   const model = new Uint8Array(await response.arrayBuffer());
-  const { scale, halo } = readMetadata(model);
-  if (!scale || !halo) {
-    throw new Error(`${url} was not written by keras-srgan export.`);
+  const { scale, halo, photo, result, tolerance } = readMetadata(model);
+  if (!result) {
+    throw new Error(
+      `${url} carries no test. Write it again with keras-srgan export.`,
+    );
   }
-  const device = (await self.navigator.gpu?.requestAdapter()) ? "webgpu" : "wasm";
+  const test = {
+    photo: await decode(photo),
+    result: await decode(result),
+    tolerance: Number(tolerance),
+  };
+  const hasCard = await self.navigator.gpu?.requestAdapter();
+  let note = "";
+  for (const device of hasCard ? ["webgpu", "wasm"] : ["wasm"]) {
+    const runtime = await importRuntime(device);
+    let off;
+    // A card may compute wrong pictures without an error.
+    try {
+      const session = await runtime.InferenceSession.create(model, {
+        executionProviders: device === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
+      });
+      const loaded = { runtime, session, device, note };
+      const levels = await measure(loaded, test);
+      if (levels <= test.tolerance) {
+        return { ...loaded, scale: Number(scale), halo: Number(halo) };
+      }
+      off = `${levels} levels off`;
+      await session.release();
+    } catch (error) {
+      off = `failing (${error.message})`;
+    }
+    note = `The graphics card is ${off}, so the processor is used.`;
+    if (device === "wasm") {
+      throw new Error(
+        `This browser computes wrong pictures: the processor is ${off}.`,
+      );
+    }
+  }
+}
+
+async function importRuntime(device) {
   let runtime;
   try {
     runtime = await import(`${RUNTIME}ort.${device}.min.mjs`);
@@ -46,10 +83,38 @@ async function load(url) {
     throw new Error("onnxruntime-web is not installed. Run: npm install");
   }
   runtime.env.wasm.wasmPaths = new URL(RUNTIME, self.location).href;
-  const session = await runtime.InferenceSession.create(model, {
-    executionProviders: device === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
+  return runtime;
+}
+
+// Runs the test that the model carries. Returns the largest difference from
+// the expected result.
+async function measure(loaded, { photo, result }) {
+  const whole = ({ width, height }) => [
+    { start: 0, size: height },
+    { start: 0, size: width },
+  ];
+  const rgb = cut(photo, ...whole(photo));
+  const expected = cut(result, ...whole(result));
+  const output = await run(loaded, rgb, photo.height, photo.width);
+  if (output.length !== expected.length) {
+    return 255;
+  }
+  return expected.reduce(
+    (largest, level, i) => Math.max(largest, Math.abs(level - output[i])),
+    0,
+  );
+}
+
+// Returns the pixels of a PNG file in base64.
+async function decode(base64) {
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  const bitmap = await createImageBitmap(new Blob([bytes]), {
+    colorSpaceConversion: "none",
   });
-  return { runtime, session, device, scale: Number(scale), halo: Number(halo) };
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.drawImage(bitmap, 0, 0);
+  return context.getImageData(0, 0, width, height);
 }
 
 // Reads the metadata of an ONNX file, which the runtime does not expose. The file
@@ -121,7 +186,8 @@ async function upscale(photo, progress) {
   let done = 0;
   for (const row of rows) {
     for (const column of columns) {
-      const output = await run(cut(photo, row, column), row.size, column.size);
+      const rgb = cut(photo, row, column);
+      const output = await run(network, rgb, row.size, column.size);
       paste(output, large, row, column, scale);
       done += 1;
       progress(done / (rows.length * columns.length));
@@ -130,8 +196,7 @@ async function upscale(photo, progress) {
   return large;
 }
 
-async function run(rgb, height, width) {
-  const { runtime, session } = network;
+async function run({ runtime, session }, rgb, height, width) {
   const photo = new runtime.Tensor("uint8", rgb, [1, height, width, 3]);
   const { large } = await session.run({ photo });
   const data = await large.getData();

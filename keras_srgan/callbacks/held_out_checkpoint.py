@@ -24,7 +24,7 @@ class HeldOutCheckpoint(keras.callbacks.Callback):
     is worse, or after `patience` epochs without a better state, training
     continues from that state; before the first one, from the start.
 
-    A resumed run knows the figures where `RunBackup` keeps the state of this
+    A resumed run knows the figures if `RunBackup` keeps the state of this
     callback.
 
     Args:
