@@ -78,20 +78,16 @@ for name, maps in figures.items():
         spearmanr(a.ravel(), b.ravel())[0]
         for a, b in zip(maps, errors, strict=True)
     ]
-    every = spearmanr(
-        *(
-            np.concatenate([m.ravel() for m in group])
-            for group in (maps, errors)
-        )
-    )[0]
-    rows.append([name] + [f"{x:.2f}" for x in (np.mean(within), min(within))])
-    rows[-1].append(f"{every:.2f}")
+    every = spearmanr(join(maps), join(errors))[0]
+    rows.append(
+        [name, *(f"{x:.2f}" for x in (np.mean(within), min(within), every))]
+    )
 show(
     f"{len(errors)} photos of {settings.hr}",
     ["rank correlation with the error", "mean", "lowest", "all pixels"],
     rows,
 )
-levels, error = figures["difference"], join(errors)
+levels, error = join(figures["difference"]), join(errors)
 rows = []
 for low, high in zip(LEVELS, LEVELS[1:], strict=False):
     part = (levels >= low) & (levels < high)

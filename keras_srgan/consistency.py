@@ -166,7 +166,8 @@ def check_deviation(deviation: Deviation) -> None:
         raise ValueError(
             "The shrunk result must equal the photo within "
             f"{BOUND} levels of 255, and no such result was found. Hard "
-            "patterns of black and white have none. "
+            "patterns of black and white have none; --allow-deviation (in "
+            "Python: `allow_deviation`) accepts the closest. "
             f"Received: a photo with a deviation of {deviation.largest:.2f} "
             f"levels at (x, y) = ({deviation.x}, {deviation.y})"
         )
