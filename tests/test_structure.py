@@ -81,6 +81,7 @@ LAYERS = {
     "models": [
         "distribution",
         "image_model",
+        "model_choice",
         "srgan",
         "stop_on_non_finite",
         "trainers",

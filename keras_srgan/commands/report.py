@@ -26,10 +26,11 @@ class Reporter(NamedTuple):
     other: str
 
 
-def load_reporter(options: argparse.Namespace) -> Reporter:
-    """Loads the partner of the preset that the command uses.
+def load_reporter(name: str, options: argparse.Namespace) -> Reporter:
+    """Loads the partner of a preset.
 
     Args:
+        name: String, the preset.
         options: Those of the command.
 
     Raises:
@@ -38,17 +39,15 @@ def load_reporter(options: argparse.Namespace) -> Reporter:
     from keras_srgan.blending import find_pair
 
     try:
-        pair = find_pair(options.model)
+        pair = find_pair(name)
     except (OSError, ValueError) as error:
         raise CommandError(f"--report: {error}") from error
-    model = str(options.model)
+    model = str(name)
     # A blend is compared with its faithful end, and a preset with the other.
     other = pair["faithful"]
     if options.detail is not None:
         model = f"{pair['vivid']} with detail {options.detail:g}"
-    if options.detail == 0 or (
-        options.detail is None and str(other) == str(options.model)
-    ):
+    if options.detail == 0 or (options.detail is None and str(other) == model):
         other = pair["vivid"]
     upscaler = load_upscaler(other, options.precision, options.tile_size)
     return Reporter(upscaler, model, str(other))

@@ -18,7 +18,6 @@ from pathlib import Path
 from keras_srgan.commands import option_types
 from keras_srgan.commands.common import PRECISIONS
 from keras_srgan.commands.common import CommandError
-from keras_srgan.commands.common import load_upscaler
 from keras_srgan.commands.common import print_line
 from keras_srgan.commands.common import printable
 from keras_srgan.commands.common import progress_bar
@@ -26,9 +25,9 @@ from keras_srgan.commands.common import use_device
 from keras_srgan.commands.consistent import check_multiple
 from keras_srgan.commands.consistent import describe
 from keras_srgan.commands.consistent import save_consistent
+from keras_srgan.commands.models import Models
 from keras_srgan.commands.outputs import plan
 from keras_srgan.commands.report import get_report_path
-from keras_srgan.commands.report import load_reporter
 from keras_srgan.commands.report import write_report
 from keras_srgan.photo import FORMATS
 from keras_srgan.photo import MAX_MEGAPIXELS
@@ -57,10 +56,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--model",
-        default="srgan_x4_small",
         metavar="MODEL",
         help="a preset (keras-srgan presets lists them), or a .keras file of "
-        "an SRGAN or its generator; default: %(default)s",
+        "an SRGAN or its generator; default: srgan_x4_small for clean photos, "
+        "srgan_x4_photos for compressed, noisy or blurred ones",
     )
     parser.add_argument(
         "--detail",
@@ -154,14 +153,8 @@ def run(options: argparse.Namespace) -> int:
         raise CommandError("--allow-deviation needs --consistent.")
     try:
         with use_device(options.device), _interruptible() as check:
-            upscaler = load_upscaler(
-                options.model,
-                options.precision,
-                options.tile_size,
-                options.detail,
-            )
-            reporter = load_reporter(options) if options.report else None
-            label = f"-x{options.scale or upscaler.scale:g}"
+            models = Models(options)
+            label = f"-x{options.scale or models.scale:g}"
             if options.size:
                 label = "-{}x{}".format(*options.size)
             work = plan(
@@ -172,7 +165,7 @@ def run(options: argparse.Namespace) -> int:
                 options.overwrite,
                 options.consistent,
             )
-            return _upscale_all(upscaler, reporter, work, options, check)
+            return _upscale_all(models, work, options, check)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             "Interrupted; no file is half-written. To resume, repeat the "
@@ -208,7 +201,7 @@ def _interruptible():
 # === Photos ===
 
 
-def _upscale_all(upscaler, reporter, work, options, check):
+def _upscale_all(models, work, options, check):
     failed = sum(map(len, work.refused.values()))
     for reason, photos in work.refused.items():
         _print_failure(reason, photos)
@@ -226,9 +219,7 @@ def _upscale_all(upscaler, reporter, work, options, check):
                 progress.update(every, completed=i + fraction)
 
             try:
-                lines = _upscale_one(
-                    upscaler, reporter, photo, output, options, show
-                )
+                lines = _upscale_one(models, photo, output, options, show)
             # Whatever is wrong with one photo, the others may be fine.
             except Exception as error:
                 failed += 1
@@ -244,7 +235,7 @@ def _upscale_all(upscaler, reporter, work, options, check):
     return 1 if failed else 0
 
 
-def _upscale_one(upscaler, reporter, photo, output, options, progress):
+def _upscale_one(models, photo, output, options, progress):
     """Writes a result, and returns lines of text that describe it."""
     steps = 1 + options.consistent + options.report
     sizes = {name: getattr(options, name) for name in ("scale", "size")}
@@ -252,6 +243,7 @@ def _upscale_one(upscaler, reporter, photo, output, options, progress):
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", UserWarning)
         image = open_photo(photo, options.max_megapixels)
+        upscaler, reporter, about = models.get(photo)
         # Errors that can be foreseen come before hours of work.
         _check_size(image, upscaler.scale, output, options)
         if reporter:
@@ -263,7 +255,9 @@ def _upscale_one(upscaler, reporter, photo, output, options, progress):
             ensemble=options.ensemble,
             progress=scale_progress(progress, 0, steps),
         )
-        lines = [f"{large.width}x{large.height}"]
+        lines = [
+            ", ".join(filter(None, [f"{large.width}x{large.height}", about]))
+        ]
         if options.consistent:
             large, deviation = save_consistent(
                 large,

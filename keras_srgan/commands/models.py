@@ -1,0 +1,79 @@
+"""The models of the command that enlarges photos."""
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+from keras_srgan.commands.common import load_upscaler
+from keras_srgan.commands.report import Reporter
+from keras_srgan.commands.report import load_reporter
+
+
+class Model(NamedTuple):
+    """What enlarges a photo.
+
+    Attributes:
+        upscaler: Its `Upscaler`.
+        reporter: `Reporter`, or `None` without `--report`.
+        about: String, which preset was chosen and why; empty if the user
+            named one.
+    """
+
+    upscaler: object
+    reporter: Reporter | None
+    about: str
+
+
+class Models:
+    """The model that the options name, or one chosen for each photo.
+
+    Args:
+        options: Those of the command. The model that they name is loaded at
+            once, others when a photo needs them.
+
+    Raises:
+        CommandError: if the model cannot be loaded, or has no partner for
+            `--detail` or `--report`.
+    """
+
+    def __init__(self, options: argparse.Namespace):
+        self._options = options
+        self._loaded = {}
+        if options.model:
+            self._load(options.model)
+
+    @property
+    def scale(self) -> int:
+        """The factor per side of all models."""
+        from keras_srgan.model_choice import SCALE
+
+        model = self._options.model
+        return self._load(model)[0].scale if model else SCALE
+
+    def get(self, photo: Path) -> Model:
+        """Returns the model for a photo.
+
+        Args:
+            photo: Path of the photo.
+
+        Raises:
+            OSError: if the file is not a photo.
+            CommandError: if the model cannot be loaded.
+        """
+        if self._options.model:
+            return Model(*self._load(self._options.model), "")
+        from keras_srgan.model_choice import choose_preset
+
+        name, reason = choose_preset(photo)
+        return Model(*self._load(name), f"{name}: {reason}")
+
+    def _load(self, name):
+        if name not in self._loaded:
+            options = self._options
+            self._loaded[name] = (
+                load_upscaler(
+                    name, options.precision, options.tile_size, options.detail
+                ),
+                load_reporter(name, options) if options.report else None,
+            )
+        return self._loaded[name]
