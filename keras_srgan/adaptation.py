@@ -15,6 +15,7 @@ from keras_srgan.distribution import is_first
 from keras_srgan.evaluation import save_tables
 from keras_srgan.files import copy_file
 from keras_srgan.files import replacing
+from keras_srgan.held_out import MIN_GAINS
 from keras_srgan.held_out import HeldOut
 from keras_srgan.held_out import find_gains
 from keras_srgan.lock import exclusive
@@ -140,8 +141,9 @@ class Adaptation(TrainingRun):
         before, after = state["before"], state["best"]
         better = 0
         if after:
-            gains = find_gains(after, before, _get_score(self.settings))
-            better = int(np.sum(gains > 0))
+            score = _get_score(self.settings)
+            gains = find_gains(after, before, score)
+            better = int(np.sum(gains > MIN_GAINS[score]))
         verdict = Verdict(better, len(before))
         if is_first():
             self._save_results(before, after)

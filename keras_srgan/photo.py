@@ -260,7 +260,10 @@ def save_photo(
     options, dropped = metadata.save_options(image.info, format)
     if format != "PNG" or image.mode == "F":
         image = photo_modes.to_8_bit(image)
-    if format != "PNG":
+    if format == "PNG":
+        # Half of the time of Pillow's default, and files 3 % larger.
+        options["compress_level"] = 4
+    else:
         options["quality"] = quality
     if format == "JPEG":
         options["subsampling"] = "4:4:4"

@@ -385,9 +385,12 @@ class TrainingRun:
             systems["start"] = start
         systems["model"] = generator
         rows = recipe.measure(self.settings, systems, generator.scale)
-        save_tables(rows, folder, f"{self.settings.held_out} held-out photos")
+        photos = "held-out photos"
+        if self.settings.degradation != "clean":
+            photos += " with clean LR images"
+        save_tables(rows, folder, f"{self.settings.held_out} {photos}")
         for row in mean_rows(rows):
             self.log(
-                f"held-out photos, {row['system']}: PSNR {row['psnr']:.2f} dB, "
+                f"{photos}, {row['system']}: PSNR {row['psnr']:.2f} dB, "
                 f"SSIM {row['ssim']:.4f}"
             )

@@ -98,6 +98,7 @@ def installed(backend):
         ["export", "--help"],
         ["import-torch", "--help"],
         ["train", "--help"],
+        ["adapt", "--help"],
         ["verify", "--help"],
         ["presets"],
     ],

@@ -90,6 +90,7 @@ LAYERS = {
         "adaptation",
         "callbacks",
         "evaluation",
+        "held_out",
         "lock",
         "pictures",
         "recipe",

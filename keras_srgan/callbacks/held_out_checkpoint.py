@@ -8,6 +8,7 @@ from keras_srgan.collectives import gather
 from keras_srgan.distribution import is_first
 from keras_srgan.files import make_writable
 from keras_srgan.files import replacing
+from keras_srgan.held_out import MIN_GAINS
 from keras_srgan.held_out import HeldOut
 from keras_srgan.held_out import find_faults
 from keras_srgan.held_out import find_gains
@@ -23,7 +24,7 @@ class HeldOutCheckpoint(keras.callbacks.Callback):
     is worse, or after `patience` epochs without a better state, training
     continues from that state; before the first one, from the start.
 
-    A resumed run knows the figures where `RunBackup` keeps the state of this
+    A resumed run knows the figures if `RunBackup` keeps the state of this
     callback.
 
     Args:
@@ -103,7 +104,7 @@ class HeldOutCheckpoint(keras.callbacks.Callback):
         faults = find_faults(rows, self.before, score)
         gain = find_gains(rows, self.best or self.before, score).mean()
         text = f"epoch {epoch + 1}: "
-        if gain > 0 and not faults:
+        if gain > MIN_GAINS[score] and not faults:
             if is_first():
                 with replacing(self.directory / "best.keras") as partial:
                     self.model.save(partial)

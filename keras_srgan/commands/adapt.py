@@ -2,7 +2,7 @@
 
 Photos that would spoil a model are left out, and some are held out: an eighth,
 at least 4. The others train the model on LR images that are degraded as the
-photos are. After each epoch the held-out photos are measured; training goes back
+photos are. After each epoch the held-out photos are measured; training returns
 to the best state where they become worse. In the end, sheet.png shows held-out
 photos before and after, and the model is written only if most are better. See
 docs/training.md.
@@ -41,9 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--vgg-weights",
         metavar="FILE",
-        help="weights of VGG19, to measure the layered distance too; a model "
-        "that looks sharper cannot be trained without. 'imagenet' downloads "
-        "them",
+        help="file of VGG19's weights, to measure the layered distance too; "
+        "sharper-looking models need them (default for these: downloaded)",
     )
     add(
         "--settings",
@@ -78,6 +77,13 @@ def run(options: argparse.Namespace) -> int:
         if options.model:
             given["start"] = options.model
         adaptation = Adaptation.open(directory, given)
+        if options.out:
+            folder = os.path.join(os.path.abspath(options.photos), "")
+            if not adaptation.settings.photos[0].startswith(folder):
+                raise CommandError(
+                    f"{directory} holds a run on other photos than those of "
+                    f"{options.photos}."
+                )
         adaptation.train(minutes=options.minutes)
     else:
         # Before the photos are measured.
