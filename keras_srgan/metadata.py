@@ -28,6 +28,12 @@ RESERVED = {
     "xmp",
 }
 COLOR_SPACE = {"L": b"GRAY", "LA": b"GRAY", "I;16": b"GRAY"}
+NAMES = {
+    "dpi": "the resolution",
+    "exif": "EXIF",
+    "icc_profile": "the ICC profile",
+    "xmp": "XMP",
+}
 # A segment of a JPEG file holds no more.
 JPEG_LIMITS = {"EXIF": 65533, "XMP": 65504, "comment": 65533}
 # EXIF tags that describe how the pixels of the old file were stored.
@@ -140,9 +146,12 @@ def find_attachments(image: Image.Image, file: io.BufferedIOBase) -> list[str]:
 def save_options(info: dict, format: str) -> tuple[dict, list[str]]:
     """Returns arguments of Pillow's `save` that write metadata.
 
+    TIFF files get theirs from `tiff.add_metadata`.
+
     Args:
         info: The metadata, as `clean` returns them.
-        format: `"PNG"`, `"JPEG"` or `"WEBP"`.
+        format: `"PNG"`, `"JPEG"`, `"WEBP"`, `"TIFF"`, `"AVIF"` or
+            `"JPEG2000"`.
 
     Returns:
         The arguments, and a list of texts that describe what the format
@@ -158,8 +167,14 @@ def save_options(info: dict, format: str) -> tuple[dict, list[str]]:
         options["pnginfo"] = _png_texts(info)
         return options, []
     dropped = []
+    if format == "TIFF":
+        options = {}
+    elif format == "JPEG2000":
+        # Pillow writes only the comment.
+        dropped += [NAMES[key] for key in options]
+        options = {}
     comment = info.get("comment")
-    if comment and format == "JPEG":
+    if comment and format in ("JPEG", "JPEG2000"):
         options["comment"] = (
             comment.encode() if isinstance(comment, str) else comment
         )

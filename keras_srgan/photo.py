@@ -11,22 +11,23 @@ from PIL import UnidentifiedImageError
 
 from keras_srgan import metadata
 from keras_srgan import photo_modes
+from keras_srgan import tiff
 from keras_srgan.files import replacing
+from keras_srgan.formats import check_size
+from keras_srgan.formats import get_format
 from keras_srgan.photo_files import HEIC_HINT
 from keras_srgan.photo_files import is_heic
 from keras_srgan.photo_files import photo_formats
 
 # Photos of 200 megapixels come from phones, and larger ones from this package.
 MAX_MEGAPIXELS = 400
-# Format, and the largest side in pixels: libjpeg and libwebp allow no more.
-FORMATS = {
-    ".png": ("PNG", 2**31 - 1),
-    ".jpg": ("JPEG", 65500),
-    ".jpeg": ("JPEG", 65500),
-    ".webp": ("WEBP", 16383),
+OPTIONS = {
+    # Half of the time of Pillow's default, and files 3 % larger.
+    "PNG": {"compress_level": 4},
+    "JPEG": {"subsampling": "4:4:4"},
+    "AVIF": {"subsampling": "4:4:4"},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
 }
-# Suffixes of formats that give back the pixels that were written.
-LOSSLESS = (".png",)
 _open_lock = threading.Lock()
 
 
@@ -192,57 +193,28 @@ def upright(image: Image.Image) -> Image.Image:
     return photo
 
 
-def check_size(size: tuple[int, int], path: str | os.PathLike) -> None:
-    """Raises unless a photo of a size can be saved under a name.
-
-    Args:
-        size: `(width, height)` in pixels.
-        path: The file. The suffix determines the format.
-
-    Raises:
-        ValueError: The suffix is not `.png`, `.jpg`, `.jpeg` or `.webp`, or
-            the format does not allow the size.
-
-    Example:
-
-    ```python
-    from keras_srgan.photo import check_size
-
-    check_size((65500, 100), "wide.jpg")
-    ```
-    """
-    suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        raise ValueError(
-            f"`path` must end in one of {', '.join(FORMATS)}. "
-            f"Received: path={str(path)!r}"
-        )
-    format, limit = FORMATS[suffix]
-    if max(size) > limit:
-        raise ValueError(
-            f"{format} holds at most {limit} pixels per side; save as PNG. "
-            f"Received: path={str(path)!r} for a photo of {size[0]}x{size[1]}"
-        )
-
-
 def save_photo(
     image: Image.Image, path: str | os.PathLike, quality: int = 95
 ) -> None:
     """Writes a photo completely or not at all, with its metadata.
 
+    PNG, TIFF (deflate) and JPEG 2000 (reversible) are lossless and keep
+    16-bit gray; JPEG, WebP and AVIF are not and hold 8 bits.
+
     Args:
-        image: Pillow image, as `upscale` returns it. JPEG and WebP hold 8
-            bits, so deeper levels are rounded; for JPEG, transparent photos
-            are laid on white. Metadata that the format cannot hold are
-            dropped with a warning.
+        image: Pillow image, as `upscale` returns it. Levels deeper than the
+            format are rounded; for JPEG, transparent photos are laid on
+            white. Metadata that the format cannot hold are dropped with a
+            warning.
         path: The file. The suffix determines the format: `.png`, `.jpg`,
-            `.jpeg` or `.webp`.
-        quality: Integer from 1 to 100, for JPEG and WebP. Defaults to `95`.
+            `.jpeg`, `.webp`, `.tif` or `.tiff`; and `.avif` or `.jp2`, if the
+            installed Pillow has them.
+        quality: Integer from 1 to 100, for JPEG, WebP and AVIF. Defaults to
+            `95`.
 
     Raises:
         ValueError: The suffix is another, the photo is too large for the
-            format (JPEG: 65,500 pixels per side, WebP: 16,383), or a level is
-            not finite.
+            format (see `keras_srgan.formats`), or a level is not finite.
         OSError: The file cannot be written. The message names it.
 
     Example:
@@ -256,29 +228,28 @@ def save_photo(
     """
     path = Path(path)
     check_size(image.size, path)
-    format, _ = FORMATS[path.suffix.lower()]
-    options, dropped = metadata.save_options(image.info, format)
-    if format != "PNG" or image.mode == "F":
+    format = get_format(path)
+    options, dropped = metadata.save_options(image.info, format.name)
+    if not format.deep or image.mode == "F":
         image = photo_modes.to_8_bit(image)
-    if format == "PNG":
-        # Half of the time of Pillow's default, and files 3 % larger.
-        options["compress_level"] = 4
-    else:
-        options["quality"] = quality
-    if format == "JPEG":
-        options["subsampling"] = "4:4:4"
+    if not format.alpha:
         image = photo_modes.on_white(image)
+    if format.quality:
+        options["quality"] = quality
+    options |= OPTIONS.get(format.name, {})
     try:
         with replacing(path) as partial:
-            image.save(partial, format, **options)
+            image.save(partial, format.name, **options)
+            if format.name == "TIFF":
+                tiff.add_metadata(partial, image.info)
     # Pillow's writers raise nearly anything, as its readers do.
     except Exception as error:
         reason = getattr(error, "strerror", None) or error
         raise OSError(f"Cannot write photo {path}: {reason}") from error
     if dropped:
         warnings.warn(
-            f"{path}: dropped {', '.join(dropped)}, which {format} does not "
-            "hold.",
+            f"{path}: dropped {', '.join(dropped)}, which {format.name} does "
+            "not hold.",
             stacklevel=2,
         )
 

@@ -112,9 +112,9 @@ REAL = {
     "palette.png": (with_transparent_color(), {}, "RGBA", "palette.png"),
     "rgb.bmp": (photo(), {}, "RGB", "rgb.png"),
     "rgba.webp": (transparent("RGBA"), {"lossless": True}, "RGBA", "rgba.webp"),
-    "cmyk.tif": (photo("CMYK"), {}, "RGB", "cmyk.png"),
-    "lab.tiff": (photo("LAB"), {}, "RGB", "lab.png"),
-    "float.tif": (photo("F"), {}, "L", "float.png"),
+    "cmyk.tif": (photo("CMYK"), {}, "RGB", "cmyk.tif"),
+    "lab.tiff": (photo("LAB"), {}, "RGB", "lab.tiff"),
+    "float.tif": (photo("F"), {}, "L", "float.tif"),
     "rotated.jpg": (photo(), rotated(), "RGB", "rotated.jpg"),
     "profile.png": (photo(), {"icc_profile": SRGB}, "RGB", "profile.png"),
     "odd size.JPG": (photo(width=1, height=13), {}, "RGB", "odd size.JPG"),
@@ -344,7 +344,7 @@ def test_tree_is_kept(upscale):
         photo().save(f"photos/{name}")
     Path("photos/notes.txt").touch()
     shutil.copytree("photos", "others")
-    expected = ["10.jpg", "2.jpg", "a/3.png", "a/b/4.png"]
+    expected = ["10.jpg", "2.jpg", "a/3.png", "a/b/4.tif"]
 
     status, out, _ = upscale("photos")
     assert status == 0
@@ -375,6 +375,7 @@ def test_working_folder(upscale, monkeypatch, tmp_path):
         (["--scale", "2.5"], "photo-x2.5.jpg", (18, 12)),
         (["--size", "30x20"], "photo-30x20.jpg", (30, 20)),
         (["--format", "webp"], "photo-x4.webp", (28, 20)),
+        (["--format", "tif"], "photo-x4.tif", (28, 20)),
         (["-o", "large.webp"], "large.webp", (28, 20)),
         (["-o", "new/large.PNG"], "new/large.PNG", (28, 20)),
         (["-o", "new/folder"], "new/folder/photo.jpg", (28, 20)),
@@ -482,7 +483,7 @@ def test_p_png_beside_p_bmp(upscale):
         assert files("photos-x4") == [
             "p.bmp.png",
             "p.png",
-            "q.png",
+            "q.tif",
             "r.jpeg",
             "r.jpg",
         ]

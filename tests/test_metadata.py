@@ -15,6 +15,7 @@ from PIL import TiffImagePlugin
 
 from keras_srgan import metadata
 from keras_srgan import xmp
+from keras_srgan.formats import FORMATS
 from keras_srgan.photo import load_image
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import read_size
@@ -37,7 +38,7 @@ def photo(mode="RGB", size=(8, 6)):
 
 
 def save_everywhere(image, folder):
-    for suffix in ".png", ".jpg", ".webp":
+    for suffix in set(FORMATS) - {".jp2"}:
         save_photo(image, folder / f"large{suffix}")
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from PIL import Image
 
 from keras_srgan.commands.common import CommandError
-from keras_srgan.photo import FORMATS
-from keras_srgan.photo import LOSSLESS
+from keras_srgan.formats import FORMATS
+from keras_srgan.formats import LOSSLESS
 from keras_srgan.photo_files import count_suffixes
 from keras_srgan.photo_files import search_folder
 

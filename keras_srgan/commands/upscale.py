@@ -29,7 +29,8 @@ from keras_srgan.commands.models import Models
 from keras_srgan.commands.outputs import plan
 from keras_srgan.commands.report import get_report_path
 from keras_srgan.commands.report import write_report
-from keras_srgan.photo import FORMATS
+from keras_srgan.formats import FORMATS
+from keras_srgan.formats import check_size
 from keras_srgan.photo import MAX_MEGAPIXELS
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import save_photo
@@ -95,7 +96,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--quality",
         type=option_types.integer(1, 100),
         default=95,
-        help="1 to 100, of jpg and webp; default: 95",
+        help="1 to 100, of jpg, webp and avif; default: 95",
     )
     parser.add_argument(
         "--ensemble",
@@ -107,7 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--consistent",
         action="store_true",
         help="change the results until they shrink to the photos, by bicubic, "
-        "within half a level of 255; written without loss, as png",
+        "within half a level of 255; written without loss, mostly as png",
     )
     parser.add_argument(
         "--allow-deviation",
@@ -290,13 +291,7 @@ def _check_size(image, scale, output, options):
     size = options.size or [max(1, round(side * scale)) for side in image.size]
     if options.consistent or options.report:
         check_multiple(image.size, size)
-    longest = max(size)
-    format, limit = FORMATS[output.suffix.lower()]
-    if longest > limit:
-        raise ValueError(
-            f"{format} holds at most {limit} pixels per side, and the result "
-            f"would have {longest}; use --format png"
-        )
+    check_size(size, output)
 
 
 # === Messages ===
