@@ -124,6 +124,35 @@ def read_size(path: str | os.PathLike) -> tuple[int, int]:
         return _open(file, Path(path)).size
 
 
+def has_deep_color(path: str | os.PathLike) -> bool:
+    """Returns whether Pillow reduces the colors of a photo to 8 bits.
+
+    Args:
+        path: The file. It is not decoded.
+
+    Raises:
+        OSError: As `open_photo` does, unless only decoding shows the fault.
+
+    Example:
+
+    ```python
+    from PIL import Image
+    from keras_srgan.photo import has_deep_color
+
+    Image.new("RGB", (64, 48)).save("photo.tif")
+    has_deep_color("photo.tif")  # False
+    ```
+    """
+    with _reading(path) as file:
+        image = _open(file, Path(path))
+        if image.mode.startswith("I"):
+            return False
+        if image.format == "TIFF":
+            return 16 in image.tag_v2.get(258, ())
+        # The arguments of a decoder begin with the layout in the file.
+        return any(";16" in str(tile[3]) for tile in image.tile[:1])
+
+
 def open_stored(path: str | os.PathLike) -> Image.Image:
     """Reads a photo as its file stores it, neither turned nor converted.
 

@@ -44,6 +44,7 @@ LAYERS = {
     "photos and layers": [
         "consistency",
         "data",
+        "deep_color",
         "detail_map",
         "detail_page",
         "draws",

@@ -15,6 +15,7 @@ import time
 import warnings
 from pathlib import Path
 
+from keras_srgan import xmp
 from keras_srgan.commands import option_types
 from keras_srgan.commands.common import PRECISIONS
 from keras_srgan.commands.common import CommandError
@@ -25,10 +26,12 @@ from keras_srgan.commands.common import use_device
 from keras_srgan.commands.consistent import check_multiple
 from keras_srgan.commands.consistent import describe
 from keras_srgan.commands.consistent import save_consistent
+from keras_srgan.commands.deep_color import read_to_keep
 from keras_srgan.commands.models import Models
 from keras_srgan.commands.outputs import plan
 from keras_srgan.commands.report import get_report_path
 from keras_srgan.commands.report import write_report
+from keras_srgan.deep_color import save_deep_color
 from keras_srgan.formats import FORMATS
 from keras_srgan.formats import check_size
 from keras_srgan.photo import MAX_MEGAPIXELS
@@ -246,19 +249,18 @@ def _upscale_one(models, photo, output, options, progress):
         image = open_photo(photo, options.max_megapixels)
         upscaler, reporter, about = models.get(photo)
         # Errors that can be foreseen come before hours of work.
-        _check_size(image, upscaler.scale, output, options)
+        size = _check_size(image, upscaler.scale, output, options)
+        deep = read_to_keep(photo, output, size, options)
         if reporter:
             report = get_report_path(output, options.overwrite)
         output.parent.mkdir(parents=True, exist_ok=True)
         large = upscaler(
-            image,
+            image if deep is None else deep,
             **sizes,
             ensemble=options.ensemble,
             progress=scale_progress(progress, 0, steps),
         )
-        lines = [
-            ", ".join(filter(None, [f"{large.width}x{large.height}", about]))
-        ]
+        lines = [", ".join(filter(None, [f"{size[0]}x{size[1]}", about]))]
         if options.consistent:
             large, deviation = save_consistent(
                 large,
@@ -268,6 +270,9 @@ def _upscale_one(models, photo, output, options, progress):
                 scale_progress(progress, 1, steps),
             )
             lines[0] += f", {describe(deviation)}"
+        elif deep is not None:
+            info = xmp.resize(image.info, image.size, size)
+            save_deep_color(large, output, info)
         else:
             save_photo(large, output, options.quality)
         if reporter:
@@ -292,6 +297,7 @@ def _check_size(image, scale, output, options):
     if options.consistent or options.report:
         check_multiple(image.size, size)
     check_size(size, output)
+    return size
 
 
 # === Messages ===
