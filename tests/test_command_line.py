@@ -636,10 +636,10 @@ def test_all_that_pillow_reads_is_found_and_the_rest_counted(upscale):
             photo().save(f"photos/{suffix}.{suffix}")
         except (KeyError, ValueError):  # not in older versions of Pillow
             continue
-        made.append(f"{suffix}.png")
+        made.append(f"{suffix}.{'jp2' if suffix == 'jp2' else 'png'}")
     if features.check("avif"):
         photo().save("photos/avif.AVIF")
-        made.append("avif.png")
+        made.append("avif.AVIF")
     for name in "a.heic", "b.HEIC", "c.cr2", "d.txt", "e", ".hidden.txt":
         Path("photos", name).touch()
     status, out, err = upscale("photos")
