@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from keras_srgan.metrics import ssim
     from keras_srgan.msrresnet import MSRResNet
     from keras_srgan.preset import presets
+    from keras_srgan.schedules import WarmupStableDecay
     from keras_srgan.srgan import SRGAN
     from keras_srgan.upscaling import Upscaler
     from keras_srgan.upscaling import upscale
@@ -54,6 +55,7 @@ _MODULES = {
     "UNetDiscriminator": "discriminator",
     "Upscaler": "upscaling",
     "VGGContentLoss": "losses",
+    "WarmupStableDecay": "schedules",
     "blend_generators": "blending",
     "distribute": "distribution",
     "grid_strength": "grid",

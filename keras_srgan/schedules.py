@@ -24,7 +24,7 @@ class WarmupStableDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     ```python
     import keras
-    from keras_srgan.schedules import WarmupStableDecay
+    from keras_srgan import WarmupStableDecay
 
     rate = WarmupStableDecay(1e-3, 50, decay_start=8000, decay_steps=2000)
     keras.optimizers.Adam(rate)

@@ -1,3 +1,7 @@
+import ast
+import pathlib
+import subprocess
+import sys
 import zipfile
 
 import keras
@@ -8,6 +12,19 @@ from keras_srgan import SRGAN
 from keras_srgan import Generator
 from keras_srgan import UNetDiscriminator
 from keras_srgan import VGGContentLoss
+
+PACKAGE = pathlib.Path(__file__).parents[1] / "keras_srgan"
+
+
+def registered_classes():
+    """Yields what Keras registers, read from the source."""
+    for path in PACKAGE.rglob("*.py"):
+        if "hub" in path.relative_to(PACKAGE).parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for decorator in getattr(node, "decorator_list", ()):
+                if "register_keras_serializable" in ast.unparse(decorator):
+                    yield f"keras_srgan>{node.name}"
 
 
 def state(srgan):
@@ -162,3 +179,18 @@ def test_a_model_that_is_loaded_to_upscale_has_no_optimizer(
         srgan.predict(photos[:1], verbose=0),
         loaded.predict(photos[:1], verbose=0),
     )
+
+
+def test_importing_the_package_registers_all_classes():
+    """A fresh process can load whatever a run or a user has saved."""
+    names = sorted(registered_classes())
+    assert {"keras_srgan>SRGAN", "keras_srgan>WarmupStableDecay"} <= {*names}
+    code = (
+        "import keras, keras_srgan; "
+        f"print([name for name in {names} "
+        "if keras.saving.get_registered_object(name) is None])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
