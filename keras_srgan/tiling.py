@@ -210,6 +210,24 @@ class Stage:
             self._largest_window = tile_size + 2 * self.halo
         return _enlarge(window, self, progress)
 
+    def get_batch_size(self, height: int, width: int) -> int:
+        """Returns how many images take the memory of one tile."""
+        window = min(self.tile_size + 2 * self.halo, self._largest_window)
+        count = int(window**2) // (height * width)
+        if self.next:
+            count = min(count, self.next.get_batch_size(height, width))
+        return count
+
+    def predict_batch(self, images: np.ndarray) -> np.ndarray:
+        """Enlarges a batch of images, each in one piece.
+
+        Args:
+            images: Array `(count, height, width, channels)`, of no more images
+                than `get_batch_size` returns.
+        """
+        output = self.part.predict_on_batch(images)
+        return self.next.predict_batch(output) if self.next else output
+
     def _predict(self, window, progress, ladder):
         if ladder:
             output = self._predict_padded(window, ladder)

@@ -179,6 +179,31 @@ class Upscaler:
             result.info = xmp.resize(photo.info, photo.size, result.size)
         return result
 
+    def enlarge_frames(self, frames: np.ndarray) -> np.ndarray:
+        """Enlarges pictures of one size, small ones in batches.
+
+        Args:
+            frames: uint8 array of shape `(count, height, width, 3)`, RGB.
+
+        Returns:
+            uint8 array of shape `(count, scale * height, scale * width, 3)`.
+            Rounding may differ by one level from that of single pictures.
+
+        Raises:
+            FloatingPointError, MemoryError: See `Upscaler`.
+        """
+        count = self._stage.get_batch_size(*frames.shape[1:3])
+        if count < 2:
+            return np.stack([self(frame) for frame in frames])
+        results = []
+        for i in range(0, len(frames), count):
+            rgb = self._stage.predict_batch(
+                frames[i : i + count].astype("float32")
+            )
+            _check_finite(rgb)
+            results.append(quantize(rgb, np.dtype("uint8")))
+        return np.concatenate(results)
+
     def _enlarge(self, pixels, size, ensemble, progress):
         """Enlarges an array `(height, width, channels)`."""
         height, width, channels = pixels.shape

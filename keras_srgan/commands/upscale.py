@@ -17,6 +17,7 @@ from pathlib import Path
 
 from keras_srgan import xmp
 from keras_srgan.commands import option_types
+from keras_srgan.commands import pipe
 from keras_srgan.commands.common import PRECISIONS
 from keras_srgan.commands.common import CommandError
 from keras_srgan.commands.common import print_line
@@ -48,7 +49,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="PHOTO",
-        help="a photo, or a folder: all photos in it and its subfolders",
+        help="a photo; a folder: all photos in it and its subfolders; or -: "
+        "a photo from standard input, written to standard output, as png",
+    )
+    parser.add_argument(
+        "--raw",
+        type=option_types.size,
+        metavar="WIDTHxHEIGHT",
+        help="with -: read and write frames of a video, in rgb24 without "
+        "headers, as ffmpeg does; those read have this size",
     )
     parser.add_argument(
         "-o",
@@ -155,9 +164,12 @@ def run(options: argparse.Namespace) -> int:
     """Runs the command and returns its exit status."""
     if options.allow_deviation and not options.consistent:
         raise CommandError("--allow-deviation needs --consistent.")
+    piped = pipe.is_piped(options)
     try:
         with use_device(options.device), _interruptible() as check:
             models = Models(options)
+            if piped:
+                return pipe.run(models, options, _upscale_one)
             label = f"-x{options.scale or models.scale:g}"
             if options.size:
                 label = "-{}x{}".format(*options.size)
