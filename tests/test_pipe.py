@@ -176,27 +176,36 @@ def test_wrong_commands(upscale, arguments, reason):
     assert reason in err and err.count("\n") == 1
 
 
-def test_terminals_are_refused(upscale, monkeypatch):
-    monkeypatch.setattr(io.TextIOWrapper, "isatty", lambda self: True)
+@pytest.mark.parametrize("stream", ["stdin", "stdout"])
+def test_terminals_are_refused(upscale, monkeypatch, stream):
+    class Terminal(io.TextIOWrapper):
+        def isatty(self):
+            return True
+
+    if stream == "stdin":
+        monkeypatch.setattr(io, "TextIOWrapper", Terminal)
+    else:
+        monkeypatch.setattr(sys, "stdout", Terminal(io.BytesIO()))
     status, out, err = upscale(b"", "-")
     assert (status, out) == (2, b"")
     assert "terminal" in err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes")
-def test_a_closed_pipe_ends_quietly(models):
+def test_a_closed_pipe_ends_quietly(models, tmp_path):
+    path = tmp_path / "frames"
+    path.write_bytes(noise(40, 64, 64, 3).tobytes())
     command = [sys.executable, "-m", "keras_srgan.cli", "upscale", "-"]
     command += ["--raw", "64x64", "--model", str(models / "nearest.keras")]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    with path.open("rb") as frames:
+        process = subprocess.Popen(
+            command,
+            stdin=frames,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
     process.stdout.close()
-    process.stdin.write(noise(40, 64, 64, 3).tobytes())
-    process.stdin.close()
-    errors = process.stderr.read().decode()
-    process.stderr.close()
-    assert process.wait(120) == 1
+    with process, process.stderr:
+        errors = process.stderr.read().decode()
+        assert process.wait(120) == 1
     assert "Error" not in errors and "failed" not in errors
