@@ -1,9 +1,7 @@
 import os
 
-from keras_srgan.degradations import measure_photo
-
 CLEAN = "srgan_x4_small"
-PHOTOS = "srgan_x4_photos"
+PHOTOS = "srresnet_x4_photos"
 SCALE = 4
 # Within these, `CLEAN` has the better figures on Set14. As much noise is
 # measured in the texture of clean photos.
@@ -20,9 +18,9 @@ def choose_preset(path: str | os.PathLike) -> tuple[str, str]:
         path: Path of the photo.
 
     Returns:
-        A tuple: `"srgan_x4_small"` for clean photos or `"srgan_x4_photos"` for
-        those that are compressed, noisy, blurred or enlarged before; and the
-        reason, in words. Photos that cannot be measured, because they are
+        A tuple: `"srgan_x4_small"` for clean photos, or `"srresnet_x4_photos"`
+        for those that are compressed, noisy, blurred or enlarged before; and
+        the reason, in words. Photos that cannot be measured, because they are
         smaller than 64 pixels per side, count as clean.
 
     Raises:
@@ -38,6 +36,9 @@ def choose_preset(path: str | os.PathLike) -> tuple[str, str]:
     upscale(load_generator(name), "photo.jpg").save("large.png")
     ```
     """
+    # Here, so that the command line starts without Keras.
+    from keras_srgan.degradations import measure_photo
+
     try:
         photo = measure_photo(path)
     except ValueError:

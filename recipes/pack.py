@@ -26,6 +26,7 @@ DESCRIPTIONS = {
     "srgan_x4_faces": "small faces, cropped and upright",
     "srgan_x4_small": "photos: sharper-looking, may hallucinate detail",
     "srresnet_x4": "photos: the paper's network, smooth",
+    "srresnet_x4_photos": "compressed, noisy or blurred photos: smooth",
     "srresnet_x4_small": "photos: highest PSNR, smooth, the fastest",
 }
 PARTNERS = {
@@ -33,6 +34,7 @@ PARTNERS = {
     "srgan_x4_faces": {"faithful": "srresnet_x4"},
     "srgan_x4_small": {"faithful": "srresnet_x4_small"},
     "srresnet_x4": {"vivid": "srgan_x4"},
+    "srresnet_x4_photos": {},
     "srresnet_x4_small": {"vivid": "srgan_x4_small"},
 }
 

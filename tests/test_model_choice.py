@@ -70,6 +70,10 @@ def test_the_command_says_what_was_chosen(photo, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert f"(320x288, {CLEAN}: clean, " in lines[0]
     assert f"(320x288, {PHOTOS}: JPEG quality 60, " in lines[1]
+    # These need a preset with a partner.
+    options = ["--overwrite", "--detail", "0.5"]
+    assert main(["upscale", str(tmp_path / "b.jpg"), *options]) == 0
+    capsys.readouterr()
     # A model that is named is used for all photos.
     options = ["--overwrite", "--model", "srresnet_x4_small"]
     main(["upscale", str(tmp_path / "b.jpg"), *options])

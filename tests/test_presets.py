@@ -35,6 +35,7 @@ NAMES = (
     "srgan_x4_faces",
     "srgan_x4_small",
     "srresnet_x4",
+    "srresnet_x4_photos",
     "srresnet_x4_small",
 )
 OTHERS = [
@@ -462,7 +463,7 @@ def test_keras_hub_is_not_imported(packed):
 def test_presets_that_ship():
     assert tuple(presets()) == NAMES
     for name, about in presets().items():
-        small = name.endswith("_small")
+        small = name.endswith(("_photos", "_small"))
         assert set(about["partners"].values()) <= set(NAMES)
         assert about["parameters"] == (326_384 if small else 1_544_387)
         assert about["scale"] == 4

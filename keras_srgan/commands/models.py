@@ -7,6 +7,9 @@ from typing import NamedTuple
 from keras_srgan.commands.common import load_upscaler
 from keras_srgan.commands.report import Reporter
 from keras_srgan.commands.report import load_reporter
+from keras_srgan.model_choice import CLEAN
+from keras_srgan.model_choice import SCALE
+from keras_srgan.model_choice import choose_preset
 
 
 class Model(NamedTuple):
@@ -27,6 +30,9 @@ class Model(NamedTuple):
 class Models:
     """The model that the options name, or one chosen for each photo.
 
+    `--detail` and `--report` need a pair of presets, which the one for clean
+    photos has.
+
     Args:
         options: Those of the command. The model that they name is loaded at
             once, others when a photo needs them.
@@ -39,16 +45,16 @@ class Models:
     def __init__(self, options: argparse.Namespace):
         self._options = options
         self._loaded = {}
-        if options.model:
-            self._load(options.model)
+        self._name = options.model
+        if not self._name and (options.report or options.detail is not None):
+            self._name = CLEAN
+        if self._name:
+            self._load(self._name)
 
     @property
     def scale(self) -> int:
         """The factor per side of all models."""
-        from keras_srgan.model_choice import SCALE
-
-        model = self._options.model
-        return self._load(model)[0].scale if model else SCALE
+        return self._load(self._name)[0].scale if self._name else SCALE
 
     def get(self, photo: Path) -> Model:
         """Returns the model for a photo.
@@ -60,10 +66,8 @@ class Models:
             OSError: if the file is not a photo.
             CommandError: if the model cannot be loaded.
         """
-        if self._options.model:
-            return Model(*self._load(self._options.model), "")
-        from keras_srgan.model_choice import choose_preset
-
+        if self._name:
+            return Model(*self._load(self._name), "")
         name, reason = choose_preset(photo)
         return Model(*self._load(name), f"{name}: {reason}")
 
