@@ -79,11 +79,12 @@ FAMILIES = {
 
 
 @pytest.fixture(params=FAMILIES)
-def original(request):
-    """Returns a network in PyTorch, with random weights."""
+def published(request, tmp_path):
+    """Returns a network in PyTorch, its file, and the path to write to."""
+    make, wrap, suffix = FAMILIES[request.param]
     torch.manual_seed(0)
-    network = FAMILIES[request.param][0]().eval()
-    for module in network.modules():
+    original = make().eval()
+    for module in original.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.3)
             module.running_var.uniform_(0.1, 2)
@@ -91,66 +92,49 @@ def original(request):
             module.bias.data.normal_(0, 0.2)
         elif isinstance(module, torch.nn.PReLU):
             module.weight.data.uniform_(-0.5, 0.5)
-    return network
-
-
-@pytest.fixture
-def checkpoint(original, request, tmp_path):
-    """Returns the file that the project would have written."""
-    (family,) = (
-        name
-        for name in FAMILIES
-        if name in request.node.callspec.params.values()
-    )
-    _, wrap, suffix = FAMILIES[family]
-    file = tmp_path / f"net{suffix}"
+    checkpoint = tmp_path / f"net{suffix}"
     content = wrap(original.state_dict())
     if suffix == ".safetensors":
-        pytest.importorskip("safetensors.torch").save_file(content, file)
+        pytest.importorskip("safetensors.torch").save_file(content, checkpoint)
     else:
-        torch.save(content, file)
-    return file
+        torch.save(content, checkpoint)
+    can_be_preset = isinstance(original, script.LeftthomasGenerator)
+    output = tmp_path / ("out" if can_be_preset else "out.keras")
+    return original, checkpoint, output
 
 
-def output_of(original, tmp_path):
-    """Returns the path of a preset, or of a file if it cannot be one."""
-    modified = isinstance(original, script.ModifiedSRResNet)
-    return tmp_path / ("out.keras" if modified else "out")
-
-
-def test_the_right_weights_pass(original, checkpoint, tmp_path, capsys):
-    output = output_of(original, tmp_path)
+def test_the_right_weights_pass(published, capsys):
+    original, checkpoint, output = published
     script.main([str(checkpoint), str(output)])
-    printed = capsys.readouterr().out
-    assert printed.count("the largest difference is") == 2
-    if output.suffix != ".keras":
+    assert capsys.readouterr().out.count("the largest difference is") == 2
+    if output.is_dir():
         assert {file.name for file in output.iterdir()} == set(FILES)
         assert "converted from net.pth" in (output / "README.md").read_text()
-    network = load_generator(output)
     expected = script.predict_original(original, PHOTO)
     assert expected.std() > 5
     np.testing.assert_allclose(
-        network.predict(PHOTO, verbose=0), expected, atol=1
+        load_generator(output).predict(PHOTO, verbose=0), expected, atol=1
     )
 
 
-def test_wrong_weights_are_refused(original, checkpoint, tmp_path, monkeypatch):
+def test_wrong_weights_are_refused(published, monkeypatch):
     """In any layer. Nothing is written."""
+    original, checkpoint, output = published
     network = import_torch_checkpoint(checkpoint)
     weights = network.get_weights()
     expected = script.predict_original(original, PHOTO)
     arguments = expected, PHOTO, script.TOLERANCE, "The network"
     script.check(network, *arguments)
     for i in range(len(weights)):
-        wrong = [weight + 0.05 * (j == i) for j, weight in enumerate(weights)]
-        network.set_weights(wrong)
+        network.set_weights(
+            [weight + 0.05 * (j == i) for j, weight in enumerate(weights)]
+        )
         with pytest.raises(SystemExit, match=r"at most 0.001 levels.*Received"):
             script.check(network, *arguments)
-    # The last of these.
+    # The last of these, in the whole script.
     monkeypatch.setitem(
         script.main.__globals__, "import_torch_checkpoint", lambda _: network
     )
-    output = output_of(original, tmp_path)
     with pytest.raises(SystemExit, match="The converted network must differ"):
         script.main([str(checkpoint), str(output)])
     assert not output.exists()
