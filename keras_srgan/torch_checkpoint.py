@@ -86,9 +86,8 @@ def import_torch_checkpoint(
             f"Received: batch_norm_epsilon={batch_norm_epsilon!r}"
         )
 
-    safetensors = str(path).endswith(".safetensors")
-    content = _load_safetensors(path) if safetensors else _load(path)
-    network = _find_msrresnet(content)
+    state_dicts = read_state_dicts(path)
+    network = _find_msrresnet(state_dicts)
     if network is not None:
         ranges = mean.tolist(), std.tolist(), output_range, pixel_shuffle
         if ranges != (0.0, 1.0, "tanh", "crd"):
@@ -98,13 +97,13 @@ def import_torch_checkpoint(
                 f"Received: {ranges}"
             )
         return network
-    if safetensors:
+    if _is_safetensors(path):
         raise ValueError(
             f"{path} does not hold an MSRResNet. The layers of other networks "
             "are recognized by their order, which .safetensors files do not "
             "keep: save the weights with `torch.save`."
         )
-    network = _find_network(content, path, batch_norm_epsilon)
+    network = _find_network(state_dicts, path, batch_norm_epsilon)
     filters = len(network["start_conv"][0])
     generator = Generator(
         scale=2 ** len(network["upscales"]),
@@ -175,6 +174,44 @@ def _set_prelu(layer, slopes):
 
 
 # === The file ===
+
+
+def read_state_dicts(path: str | os.PathLike) -> list[tuple[str, dict]]:
+    """Reads the state dicts in a file of PyTorch or safetensors.
+
+    Nothing in the file is executed. Pickles of anything but tensors and
+    numbers raise an error.
+
+    Args:
+        path: Path of a file that holds a state dict, or a checkpoint with
+            state dicts inside.
+
+    Returns:
+        List of tuples, outermost first: the name of a state dict in the file,
+        such as `"best.params"`, empty for the file's own, and a dict of key
+        to PyTorch tensor.
+
+    Raises:
+        ImportError: If PyTorch is not installed, or `safetensors` for such a
+            file.
+        OSError: If the file cannot be read.
+        ValueError: If the file is damaged or holds more than tensors.
+
+    Example:
+
+    ```python
+    from keras_srgan.torch_checkpoint import read_state_dicts
+
+    for name, tensors in read_state_dicts("netG_epoch_4_100.pth"):
+        print(name, list(tensors))
+    ```
+    """
+    load = _load_safetensors if _is_safetensors(path) else _load
+    return list(_state_dicts(load(path)))
+
+
+def _is_safetensors(path):
+    return str(path).endswith(".safetensors")
 
 
 def _load(path):
@@ -248,8 +285,8 @@ _NUMBERS = [
 ]
 
 
-def _find_msrresnet(content):
-    for _, tensors in _state_dicts(content):
+def _find_msrresnet(state_dicts):
+    for _, tensors in state_dicts:
         arrays = {
             key: tensor.detach().float().numpy()
             for key, tensor in tensors.items()
@@ -261,9 +298,9 @@ def _find_msrresnet(content):
     return None
 
 
-def _find_network(content, path, batch_norm_epsilon):
+def _find_network(state_dicts, path, batch_norm_epsilon):
     problems = []
-    for name, tensors in _state_dicts(content):
+    for name, tensors in state_dicts:
         try:
             return SRResNetReader(tensors, batch_norm_epsilon).network()
         except ValueError as error:

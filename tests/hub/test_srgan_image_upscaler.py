@@ -16,6 +16,8 @@ from keras_srgan import Discriminator  # noqa: E402
 from keras_srgan import Generator  # noqa: E402
 from keras_srgan import presets  # noqa: E402
 from keras_srgan import upscale  # noqa: E402
+from keras_srgan.cli import main  # noqa: E402
+from keras_srgan.export import BACKENDS  # noqa: E402
 from keras_srgan.hub import ImageUpscaler  # noqa: E402
 from keras_srgan.hub import SRGANBackbone  # noqa: E402
 from keras_srgan.hub import SRGANImageConverter  # noqa: E402
@@ -194,6 +196,48 @@ def test_both_libraries_read_the_folder_of_either(arguments, tmp_path, levels):
         assert name_ours == name_theirs
         assert module_ours == module_theirs
         assert config_ours.keys() <= config_theirs.keys()
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() not in BACKENDS["onnx"],
+    reason="JAX writes no ONNX",
+)
+@pytest.mark.parametrize("writer", ["keras_srgan", "keras_hub"])
+@pytest.mark.parametrize(
+    "source",
+    ["srgan_x4_small", ALL, COMPACT],
+    ids=["shipped", "all", "compact"],
+)
+def test_keras_keras_hub_and_the_web_page_agree(
+    source, writer, tmp_path, levels
+):
+    """One folder, read by `Generator` and keras-hub, and exported to ONNX."""
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    folder = tmp_path / "preset"
+    generator = (
+        Generator.from_preset(source)
+        if isinstance(source, str)
+        else make_generator(source)
+    )
+    if writer == "keras_srgan":
+        save_preset(generator, folder, description="tiny", version="1")
+    else:
+        task = SRGANImageUpscaler.from_generator(generator)
+        task.save_to_preset(str(folder))
+
+    photos = levels(1, 12, 9, 3)
+    alone = Generator.from_preset(folder).predict(photos, verbose=0)
+    assert alone.std() > 1
+    task = SRGANImageUpscaler.from_preset(str(folder))
+    # The command with which the web page's network is made.
+    main(["export", str(folder), "-o", str(tmp_path / "model.onnx")])
+    session = runtime.InferenceSession(tmp_path / "model.onnx")
+    (web,) = session.run(["large"], {"photo": photos})
+    alone = np.rint(alone)
+    hub = np.rint(task.predict(photos, verbose=0))
+    np.testing.assert_allclose(hub, alone, atol=1)
+    np.testing.assert_allclose(np.rint(web), alone, atol=1)
 
 
 @pytest.mark.skipif(
