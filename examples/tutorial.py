@@ -293,11 +293,7 @@ for column, (name, images) in enumerate(systems.items()):
 figure.savefig("srgan.png", dpi=100)
 
 """
-The script prints, on JAX and two CPU cores:
-
-RESULTS
-
-These are a few minutes of training.
+These are minutes of training.
 [keras_srgan](https://github.com/keras-srgan/keras-srgan) has networks trained
 for longer, and enlarges whole photos in exact tiles.
 """
