@@ -184,7 +184,7 @@ class Adaptation(TrainingRun):
     def _save_sheet(self, has_best):
         folder = self.directory / "pictures" / "test"
         lr, hr = (
-            [Image.open(path) for path in sorted((folder / name).iterdir())]
+            [Image.open(path) for path in find_photos(folder / name)]
             for name in ("lr", "hr")
         )
         columns = {

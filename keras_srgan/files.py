@@ -55,7 +55,8 @@ def remove_leftovers(directory: str | os.PathLike) -> None:
     """Deletes what killed processes left while `replacing` files of a folder.
 
     Args:
-        directory: Path of a folder that no other process writes to.
+        directory: Path of a folder that no other process writes to. Its
+            subfolders are searched, too.
 
     Example:
 
@@ -65,7 +66,7 @@ def remove_leftovers(directory: str | os.PathLike) -> None:
     remove_leftovers("runs/faces/backup")
     ```
     """
-    for folder in pathlib.Path(directory).glob(f"{PREFIX}*"):
+    for folder in list(pathlib.Path(directory).rglob(f"{PREFIX}*")):
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -160,20 +160,6 @@ def test_importing_is_light():
     assert not added & {"keras_hub", "matplotlib", "skimage", "scipy", *OTHERS}
 
 
-def test_only_trainers_and_collectives_import_a_backend():
-    package = HERE.parent / "keras_srgan"
-    for path in package.rglob("*.py"):
-        # Those read and write files of one framework, which only it can.
-        if path.stem in ("export", "torch_checkpoint"):
-            continue
-        if path.parent.name in ("collectives", "trainers"):
-            continue
-        for line in path.read_text().splitlines():
-            words = line.split()
-            if words[:1] in (["import"], ["from"]):
-                assert words[1].split(".")[0] not in BACKENDS, path
-
-
 TRAIN = """
 import numpy as np
 from keras_srgan import SRGAN, Discriminator, Generator

@@ -282,8 +282,8 @@ def test_nothing_is_replaced_unasked(folder, make_settings):
 
 def test_two_processes_cannot_train_in_one_folder(folder, make_settings):
     run = TrainingRun.create(folder / "run", make_settings())
-    leftover = folder / "run/.keras-srgan-x"
-    leftover.mkdir()
+    leftover = folder / "run/pictures/.keras-srgan-x"
+    leftover.mkdir(parents=True)
     with locked(folder / "run"):
         run = TrainingRun.open(folder / "run")
         for work in (lambda: run.train(epochs=1), run.finish):
