@@ -106,7 +106,7 @@ def _set_jax_cache():
 
 def _cache_folder():
     """Returns the folder of this package among the user's caches."""
-    # The specification tells to ignore relative paths.
+    # The specification says to ignore relative paths.
     if os.path.isabs(os.environ.get("XDG_CACHE_HOME", "")):
         caches = os.environ["XDG_CACHE_HOME"]
     elif sys.platform == "win32" and "LOCALAPPDATA" in os.environ:

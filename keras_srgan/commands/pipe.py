@@ -64,7 +64,7 @@ def run(
             and returns lines about it.
 
     Raises:
-        BrokenPipeError: if the reader of standard output has gone.
+        BrokenPipeError: if the reader of standard output is gone.
     """
     output = sys.stdout.buffer
     # Whatever else is printed must not mix with the result.
