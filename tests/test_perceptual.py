@@ -102,6 +102,20 @@ def test_windows_cover_each_position_once(size):
         assert total == pytest.approx(1)
 
 
+def test_only_the_center_is_compared(distances):
+    one, other = noise(64, 40), noise(64, 40, seed=1)
+    center = VGGDistances(weights=None, crop=32)
+    center._vgg = distances._vgg
+    expected = distances(one[16:48, 4:36], other[16:48, 4:36])
+    assert center(one, other) == expected
+    # A smaller photo is compared as a whole.
+    assert center(one[:20], other[:20]) == distances(
+        one[:20, 4:36], other[:20, 4:36]
+    )
+    with pytest.raises(ValueError, match="`crop` must be.*Received: crop=15"):
+        VGGDistances(weights=None, crop=15)
+
+
 @pytest.mark.parametrize(
     "shapes", [((8, 40, 3), (8, 40, 3)), ((32, 32, 3), (32, 48, 3))]
 )

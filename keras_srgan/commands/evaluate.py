@@ -66,6 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "holds the weights of VGG19, or is 'imagenet' to download them",
     )
     add(
+        "--vgg-crop",
+        type=int,
+        metavar="N",
+        help="compare only the center in VGG19 features, N pixels high and "
+        "wide (default: whole photos)",
+    )
+    add(
         "--pyiqa",
         metavar="NAME",
         help="further metrics of the package pyiqa: lpips, niqe, …",
@@ -100,8 +107,10 @@ def _evaluate(options):
     from keras_srgan.pictures import difference_sheet
 
     metrics = pixel_metrics(options.channel, options.scale)
+    if options.vgg_crop and not options.vgg_weights:
+        raise CommandError("--vgg-crop needs --vgg-weights.")
     if options.vgg_weights:
-        metrics["vgg"] = VGGDistances(options.vgg_weights)
+        metrics["vgg"] = VGGDistances(options.vgg_weights, options.vgg_crop)
     for name in options.pyiqa:
         metrics[name] = pyiqa_metric(name)
     systems = {"bicubic": "bicubic"}
@@ -147,6 +156,7 @@ def _evaluate(options):
         f"{options.hr}: x{options.scale}, PSNR and SSIM on {channel}, {shave} "
         "border pixels left out, LR "
         + (f"from {options.lr}" if options.lr else "by antialiased bicubic")
+        + (f", VGG19 on {options.vgg_crop} pixels" if options.vgg_crop else "")
     )
     _print(rows, caption)
     if options.out:
