@@ -1,12 +1,13 @@
-"""Measure upscaling against hand-written PyTorch and onnxruntime.
+"""Measure upscaling against hand-written PyTorch, onnxruntime and ncnn.
 
     python benchmarks/inference.py
     python benchmarks/inference.py --size 512 --precision bfloat16
 
 A turn is one call of `upscale`, uint8 to uint8, tile by tile. The hand-written
 program, `peer.py`, processes the photo in one piece, which is faster per pixel
-but takes memory that grows with the photo. So does onnxruntime, with the
-exported network.
+but takes memory that grows with the photo. So do onnxruntime, with the exported
+network, and ncnn, with the hand-written one. ncnn, the runtime of
+realesrgan-ncnn, needs `pip install ncnn pnnx`.
 """
 
 import numpy as np
@@ -75,6 +76,38 @@ def serve_peer(settings):
     serve(turn)
 
 
+def serve_ncnn(settings):
+    import contextlib
+    import os
+    import tempfile
+
+    import ncnn
+    import pnnx
+    import torch
+    from peer import Generator
+
+    x = photo(settings)
+    network = ncnn.Net()
+    network.opt.num_threads = os.cpu_count()
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        example = torch.zeros(1, 3, settings.size, settings.size)
+        pnnx.export(Generator().eval(), "model.pt", (example,))
+        network.load_param("model.ncnn.param")
+        network.load_model("model.ncnn.bin")
+
+    def turn():
+        extractor = network.create_extractor()
+        lr = np.moveaxis(x.astype("float32") / 127.5 - 1, -1, 0)
+        extractor.input("in0", ncnn.Mat(np.ascontiguousarray(lr)))
+        status, sr = extractor.extract("out0")
+        if status:
+            raise RuntimeError(f"ncnn failed with status {status}")
+        levels = np.rint(np.array(sr) * 127.5 + 127.5).clip(0, 255)
+        np.moveaxis(levels.astype("uint8"), 0, -1)
+
+    serve(turn)
+
+
 def photo(settings):
     shape = (settings.size, settings.size, 3)
     return np.random.default_rng(0).integers(0, 256, shape, "uint8")
@@ -86,13 +119,14 @@ def compare(settings):
     arguments = pass_on(settings, "size", "precision")
     contenders = on_backends(settings.backends, arguments)
     if settings.precision == "float32":
-        contenders.append(
+        contenders += [
             Contender(
-                "onnxruntime",
-                [*arguments, "--turns-of=onnxruntime"],
+                name,
+                [*arguments, f"--turns-of={name}"],
                 {"KERAS_BACKEND": "tensorflow"},
             )
-        )
+            for name in ("onnxruntime", "ncnn")
+        ]
     kinds = ["compiled", "peer"] if torch.cuda.is_available() else ["peer"]
     for kind in kinds:
         contenders.append(
@@ -129,6 +163,8 @@ if __name__ == "__main__":
         serve_ours(settings)
     elif settings.turns_of == "onnxruntime":
         serve_onnxruntime(settings)
+    elif settings.turns_of == "ncnn":
+        serve_ncnn(settings)
     elif settings.turns_of:
         serve_peer(settings)
     else:
