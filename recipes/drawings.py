@@ -2,7 +2,7 @@
 
     apt install openclipart-svg librsvg2-bin
     python recipes/drawings.py /usr/share/openclipart/svg --out drawings
-    python recipes/drawings.py /usr/share/openclipart/svg --out unseen-drawings \
+    python recipes/drawings.py /usr/share/openclipart/svg --out unseen \
         --offset 9 --every 162
 
 A small share of line art among the photos makes edges clean. With another
