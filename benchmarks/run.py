@@ -45,6 +45,7 @@ BENCHMARKS = [
         "train_step.py --vary crop --steps 1 --rounds 2",
         "--batch-size 1 --rounds 1",
     ),
+    ("weight_gradient.py", "--rounds 1"),
     ("inference.py", "--size 64 --rounds 2"),
     ("many_photos.py --photos 2000 --sizes 16 64", "--photos 40"),
     ("exports.py", "--rounds 2"),
