@@ -1,10 +1,10 @@
 """Both pages, driven in a browser as a person would."""
 
 import contextlib
-import functools
 import http.server
 import io
 import os
+import runpy
 import shutil
 import socket
 import subprocess
@@ -24,6 +24,7 @@ from keras_srgan.export import BACKENDS
 
 ROOT = Path(__file__).parents[1]
 WEB = ROOT / "examples" / "web"
+SERVE = runpy.run_path(str(WEB / "serve.py"))
 # Two levels of 255 is what the page may differ by; it is seen to be one.
 TOLERANCE = 2
 
@@ -138,7 +139,7 @@ def assert_same(large, generator, file):
 
 @pytest.fixture(scope="module")
 def site(generator, tmp_path_factory):
-    """Address of the page, served as `python -m http.server` does."""
+    """Address of the page, served by examples/web/serve.py."""
     if keras.backend.backend() not in BACKENDS["onnx"]:
         pytest.skip(f"{keras.backend.backend()} writes no ONNX")
     if not (WEB / "node_modules" / "onnxruntime-web").is_dir():
@@ -156,13 +157,8 @@ def site(generator, tmp_path_factory):
 
 
 @contextlib.contextmanager
-def serve(folder):
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = functools.partial(Handler, directory=folder)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+def serve(folder, **handler):
+    server = SERVE["make_server"](folder, **handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/"
@@ -208,6 +204,22 @@ def test_page_runs_the_compact_generator(page, site, photo, tmp_path):
         page.set_input_files("#file", photo)
         page.wait_for_selector("text=451 × 233 → 1804 × 932")
         assert_same(download(page)[1], compact, photo)
+
+
+def test_page_needs_no_special_server(page, site, generator, photo, tmp_path):
+    page.goto(site)
+    assert page.evaluate("crossOriginIsolated")
+    for file in WEB.iterdir():
+        if file.suffix != ".onnx":
+            (tmp_path / file.name).symlink_to(file)
+    generator.export(tmp_path / "model.onnx")
+    plain = http.server.SimpleHTTPRequestHandler
+    with serve(tmp_path, handler=plain) as address:
+        page.goto(address)
+        assert not page.evaluate("crossOriginIsolated")
+        page.set_input_files("#file", make_photo(photo, 30, 20))
+        page.wait_for_selector("text=30 × 20 → 120 × 80")
+        assert_same(download(page)[1], generator, photo)
 
 
 def test_slider_moves_the_line(page, site, photo):

@@ -83,6 +83,10 @@ async function importRuntime(device) {
     throw new Error("onnxruntime-web is not installed. Run: npm install");
   }
   runtime.env.wasm.wasmPaths = new URL(RUNTIME, self.location).href;
+  // Threads need a page that is isolated from others: see serve.py.
+  runtime.env.wasm.numThreads = self.crossOriginIsolated
+    ? navigator.hardwareConcurrency
+    : 1;
   return runtime;
 }
 
