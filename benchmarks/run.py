@@ -49,6 +49,7 @@ BENCHMARKS = [
     ("inference.py", "--size 64 --rounds 2"),
     ("many_photos.py --photos 2000 --sizes 16 64", "--photos 40"),
     ("exports.py", "--rounds 2"),
+    ("web_page.py", "--width 64 --height 48 --rounds 1"),
     ("input_pipeline.py", "--limit 60 --rounds 1"),
 ]
 
