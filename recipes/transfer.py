@@ -1,0 +1,81 @@
+"""Add to a faithful network what another one learned in stage two.
+
+    python recipes/transfer.py srresnet_x4_base \
+        --vivid srgan_x4_small --start srresnet_x4_small --out runs/start.keras
+
+The weights of the result are those of the faithful network plus the difference
+between a vivid network and the one that it was trained from. If the latter are
+the narrow networks that the faithful one was widened from, the difference is
+added to the filters that they share. The result is a start for stage two,
+hundreds of steps ahead. With a `.keras` file of an SRGAN as the vivid network,
+its discriminator goes on too.
+
+Source: Ilharco et al., "Editing Models with Task Arithmetic" (2023),
+https://arxiv.org/abs/2212.04089
+"""
+
+import argparse
+import pathlib
+
+import keras
+
+from keras_srgan import SRGAN
+from keras_srgan import Generator
+from keras_srgan import load_generator
+from keras_srgan.files import replacing
+
+
+def transfer(
+    faithful: Generator, vivid: Generator, start: Generator
+) -> Generator:
+    """Returns `faithful` plus the difference of `vivid` and `start`."""
+    result = Generator.from_config(faithful.get_config())
+    weights = []
+    for weight, end, begin in zip(
+        faithful.get_weights(),
+        vivid.get_weights(),
+        start.get_weights(),
+        strict=True,
+    ):
+        weight[tuple(map(slice, end.shape))] += end - begin
+        weights.append(weight)
+    result.set_weights(weights)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("faithful", metavar="MODEL", help="a preset, or a .keras file")
+    add("--vivid", required=True, metavar="MODEL", help="likewise")
+    add(
+        "--start",
+        required=True,
+        metavar="MODEL",
+        help="the faithful network that the vivid one was trained from",
+    )
+    add("--out", required=True, metavar="FILE", help="ends in .keras")
+    settings = parser.parse_args()
+    networks = [
+        load_generator(name)
+        for name in (settings.faithful, settings.vivid, settings.start)
+    ]
+    if len({len(network.get_weights()) for network in networks}) > 1:
+        raise SystemExit("The three networks must have the same layers.")
+    discriminator = None
+    if pathlib.Path(settings.vivid).is_file():
+        model = keras.saving.load_model(settings.vivid, compile=False)
+        discriminator = getattr(model, "discriminator", None)
+    srgan = SRGAN(transfer(*networks), discriminator)
+    out = pathlib.Path(settings.out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as partial:
+        srgan.save(partial)
+    print(out)
+
+
+if __name__ == "__main__":
+    main()
