@@ -6,8 +6,9 @@
 A turn is one call of `upscale`, uint8 to uint8, tile by tile. The hand-written
 program, `peer.py`, processes the photo in one piece, which is faster per pixel
 but takes memory that grows with the photo. So do onnxruntime, with the exported
-network, and ncnn, with the hand-written one. ncnn, the runtime of
-realesrgan-ncnn, needs `pip install ncnn pnnx`.
+network. ncnn, the runtime of realesrgan-ncnn, has the hand-written network and
+processes tiles of 64 pixels without overlap, because its 9x9 convolutions take
+3 GB for each. It needs `pip install ncnn pnnx`.
 """
 
 import numpy as np
@@ -78,6 +79,7 @@ def serve_peer(settings):
 
 def serve_ncnn(settings):
     import contextlib
+    import itertools
     import os
     import tempfile
 
@@ -87,23 +89,29 @@ def serve_ncnn(settings):
     from peer import Generator
 
     x = photo(settings)
+    tile = 64
     network = ncnn.Net()
     network.opt.num_threads = os.cpu_count()
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        example = torch.zeros(1, 3, settings.size, settings.size)
+        example = torch.zeros(1, 3, tile, tile)
         pnnx.export(Generator().eval(), "model.pt", (example,))
         network.load_param("model.ncnn.param")
         network.load_model("model.ncnn.bin")
 
-    def turn():
+    def enlarge(lr):
+        lr = np.moveaxis(lr.astype("float32") / 127.5 - 1, -1, 0)
         extractor = network.create_extractor()
-        lr = np.moveaxis(x.astype("float32") / 127.5 - 1, -1, 0)
         extractor.input("in0", ncnn.Mat(np.ascontiguousarray(lr)))
         status, sr = extractor.extract("out0")
         if status:
             raise RuntimeError(f"ncnn failed with status {status}")
         levels = np.rint(np.array(sr) * 127.5 + 127.5).clip(0, 255)
-        np.moveaxis(levels.astype("uint8"), 0, -1)
+        return np.moveaxis(levels.astype("uint8"), 0, -1)
+
+    def turn():
+        steps = range(0, settings.size, tile)
+        for top, left in itertools.product(steps, steps):
+            enlarge(x[top : top + tile, left : left + tile])
 
     serve(turn)
 

@@ -21,7 +21,7 @@ parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument(
     "model",
     nargs="?",
-    default="srgan_x4_small",
+    default="srgan_x4_base",
     help="a preset, or a .keras file (default: %(default)s)",
 )
 parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")

@@ -12,7 +12,7 @@ from keras_srgan.photo import save_photo
 photo_file, large_file = sys.argv[1:]
 
 # For a model of your own, give the path of its .keras file.
-generator = load_generator("srgan_x4_small")
+generator = load_generator("srgan_x4_base")
 large = upscale(
     generator,
     photo_file,

@@ -217,8 +217,8 @@ class Generator(keras.Model):
             preset: One of:
 
                 - the name of a preset that ships with the package, see
-                  `presets`: for photos `"srgan_x4_small"` (perceptual) or
-                  `"srresnet_x4_small"` (highest PSNR);
+                  `presets`: for photos `"srgan_x4_base"` (perceptual) or
+                  `"srresnet_x4_base"` (highest PSNR);
                 - the path of a preset's folder, as
                   `keras_srgan.preset.save_preset` or keras-hub writes it;
                 - a handle: `"hf://user/model"` for Hugging Face, or
@@ -240,7 +240,7 @@ class Generator(keras.Model):
         ```python
         from keras_srgan import Generator, upscale
 
-        generator = Generator.from_preset("srgan_x4_small")
+        generator = Generator.from_preset("srgan_x4_base")
         upscale(generator, "photo.jpg").save("large.png")
         ```
         """

@@ -37,7 +37,7 @@ def load_generator(name_or_path: str | os.PathLike) -> keras.Model:
     ```python
     from keras_srgan import load_generator, upscale
 
-    generator = load_generator("srgan_x4_small")
+    generator = load_generator("srgan_x4_base")
     upscale(generator, "photo.jpg").save("large.png")
     ```
     """

@@ -110,7 +110,7 @@ class Upscaler:
     ```python
     from keras_srgan import Generator, Upscaler
 
-    upscaler = Upscaler(Generator.from_preset("srgan_x4_small"))
+    upscaler = Upscaler(Generator.from_preset("srgan_x4_base"))
     for name in "one", "two":
         upscaler(f"{name}.jpg").save(f"{name}-x4.png")
     ```
@@ -312,7 +312,7 @@ def upscale(
     ```python
     from keras_srgan import Generator, upscale
 
-    generator = Generator.from_preset("srgan_x4_small")
+    generator = Generator.from_preset("srgan_x4_base")
     upscale(generator, "photo.jpg").save("large.png")
     ```
     """

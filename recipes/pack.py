@@ -23,17 +23,21 @@ from keras_srgan.preset import save_preset
 
 DESCRIPTIONS = {
     "srgan_x4": "photos: the paper's network, slightly sharper",
+    "srgan_x4_base": "photos: sharpest, may hallucinate detail",
     "srgan_x4_faces": "small faces, cropped and upright",
-    "srgan_x4_small": "photos: sharper-looking, may hallucinate detail",
+    "srgan_x4_small": "photos: sharp, 4 times as fast as srgan_x4_base",
     "srresnet_x4": "photos: the paper's network, smooth",
+    "srresnet_x4_base": "photos: highest PSNR, smooth",
     "srresnet_x4_photos": "compressed, noisy or blurred photos: smooth",
-    "srresnet_x4_small": "photos: highest PSNR, smooth, the fastest",
+    "srresnet_x4_small": "photos: smooth, 4 times as fast as srresnet_x4_base",
 }
 PARTNERS = {
     "srgan_x4": {"faithful": "srresnet_x4"},
+    "srgan_x4_base": {"faithful": "srresnet_x4_base"},
     "srgan_x4_faces": {"faithful": "srresnet_x4"},
     "srgan_x4_small": {"faithful": "srresnet_x4_small"},
     "srresnet_x4": {"vivid": "srgan_x4"},
+    "srresnet_x4_base": {"vivid": "srgan_x4_base"},
     "srresnet_x4_photos": {},
     "srresnet_x4_small": {"vivid": "srgan_x4_small"},
 }

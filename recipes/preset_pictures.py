@@ -1,8 +1,9 @@
-"""Draw the picture of the presets in README: crops of scikit-image's photos.
+"""Draw the pictures of the presets: crops of scikit-image's photos.
 
     python recipes/preset_pictures.py examples/pictures/presets.png
+    python recipes/preset_pictures.py examples/pictures/presets_300.png --zoom 3
 
-No recipe trains on these photos. They are shown at 100 %.
+No recipe trains on these photos.
 """
 
 import argparse
@@ -15,31 +16,49 @@ from PIL import ImageDraw
 from keras_srgan import Upscaler
 from keras_srgan import load_generator
 
-PRESETS = ("srresnet_x4_small", "srgan_x4_small")
-# Photo, and the left and top of the crop.
-CROPS = (
-    ("chelsea.png", 120, 90),
-    ("astronaut.png", 150, 60),
-    ("coffee.png", 280, 60),
-)
+# Photo, and the left and top of the crop, by zoom.
+CROPS = {
+    1: (
+        ("chelsea.png", 120, 90),
+        ("astronaut.png", 150, 60),
+        ("coffee.png", 280, 60),
+    ),
+    3: (
+        ("chelsea.png", 280, 140),  # fur
+        ("astronaut.png", 190, 90),  # skin and hair
+        ("page.png", 150, 60),  # letters
+        ("brick.png", 210, 210),
+        ("grass.png", 210, 210),
+        ("rocket.jpg", 300, 180),  # a structure before a plain sky
+    ),
+}
 WIDTH, HEIGHT, GAP, TITLE = 200, 140, 4, 18
 
-parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-parser.add_argument("out", metavar="FILE")
+parser = argparse.ArgumentParser(
+    description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+)
+add = parser.add_argument
+add("out", metavar="FILE")
+add(
+    "--presets",
+    nargs="+",
+    default=["srresnet_x4_base", "srgan_x4_base"],
+    help="default: %(default)s",
+)
+add("--zoom", type=int, choices=CROPS, default=1, help="default: %(default)s")
 options = parser.parse_args()
 
-upscalers = [Upscaler(load_generator(name)) for name in PRESETS]
-titles = ("bicubic", *PRESETS, "original")
+upscalers = [Upscaler(load_generator(name)) for name in options.presets]
+titles = ("bicubic", *options.presets, "original")
+crops = CROPS[options.zoom]
 step_x, step_y = WIDTH + GAP, HEIGHT + GAP
 sheet = Image.new(
-    "RGB",
-    (len(titles) * step_x, TITLE + len(CROPS) * step_y),
-    "white",
+    "RGB", (len(titles) * step_x, TITLE + len(crops) * step_y), "white"
 )
 draw = ImageDraw.Draw(sheet)
 for i, title in enumerate(titles):
     draw.text((i * step_x + GAP, GAP), title, fill="black")
-for row, (name, left, top) in enumerate(CROPS):
+for row, (name, left, top) in enumerate(crops):
     photo = Image.open(f"{skimage.data_dir}/{name}").convert("RGB")
     size = [side // 4 * 4 for side in photo.size]
     photo = photo.crop((0, 0, *size))
@@ -49,7 +68,9 @@ for row, (name, left, top) in enumerate(CROPS):
         *(Image.fromarray(u(np.asarray(small))) for u in upscalers),
         photo,
     ]
+    right, bottom = left + WIDTH // options.zoom, top + HEIGHT // options.zoom
     for i, image in enumerate(images):
-        crop = image.crop((left, top, left + WIDTH, top + HEIGHT))
+        crop = image.crop((left, top, right, bottom))
+        crop = crop.resize((WIDTH, HEIGHT), Image.Resampling.NEAREST)
         sheet.paste(crop, (i * step_x, TITLE + row * step_y))
 sheet.save(options.out, optimize=True)

@@ -15,6 +15,7 @@ from keras_srgan import presets
 from keras_srgan import upscale
 from keras_srgan.blending import load_blend
 from keras_srgan.cli import main
+from keras_srgan.model_choice import CLEAN
 from keras_srgan.preset import save_preset
 
 DETAILS = (0, 0.25, 1)
@@ -159,7 +160,7 @@ def enlarge(*arguments):
 def test_the_command_blends(folder, capsys):
     for detail in DETAILS:
         assert enlarge("--detail", detail, "-o", f"{detail}.png") == 0
-        expected = upscale(load_blend("srgan_x4_small", detail), photo())
+        expected = upscale(load_blend(CLEAN, detail), photo())
         with Image.open(f"{detail}.png") as result:
             np.testing.assert_array_equal(np.asarray(result), expected)
     assert enlarge("-o", "default.png") == 0

@@ -33,9 +33,11 @@ from keras_srgan.preset import save_preset
 ROOT = pathlib.Path(__file__).parents[1]
 NAMES = (
     "srgan_x4",
+    "srgan_x4_base",
     "srgan_x4_faces",
     "srgan_x4_small",
     "srresnet_x4",
+    "srresnet_x4_base",
     "srresnet_x4_photos",
     "srresnet_x4_small",
 )
@@ -464,9 +466,10 @@ def test_keras_hub_is_not_imported(packed):
 def test_presets_that_ship():
     assert tuple(presets()) == NAMES
     for name, about in presets().items():
-        small = name.endswith(("_photos", "_small"))
+        sizes = {"small": 326_384, "photos": 326_384, "base": 1_260_976}
+        parameters = sizes.get(name.split("_")[-1], 1_544_387)
         assert set(about["partners"].values()) <= set(NAMES)
-        assert about["parameters"] == (326_384 if small else 1_544_387)
+        assert about["parameters"] == parameters
         assert about["scale"] == 4
         assert about["description"] and about["version"]
 
@@ -505,8 +508,8 @@ def test_the_commands_refuse_an_unknown_preset(tmp_path, monkeypatch, capsys):
     assert os.listdir() == ["photo.png"]
 
 
-def test_upscale_takes_srgan_x4_small_by_default(tmp_path, monkeypatch, capsys):
-    name = "srgan_x4_small"
+def test_upscale_takes_srgan_x4_base_by_default(tmp_path, monkeypatch, capsys):
+    name = "srgan_x4_base"
     monkeypatch.chdir(tmp_path)
     Image.fromarray(photo()).save("photo.png")
     assert main(["upscale", "photo.png"]) == 0
@@ -575,7 +578,10 @@ def face():
         return image.convert("RGB")
 
 
-@pytest.mark.parametrize("name", ["srresnet_x4_small", "srgan_x4_small"])
+COMPACT = [name for name in NAMES if name.endswith(("_base", "_small"))]
+
+
+@pytest.mark.parametrize("name", COMPACT)
 def test_flat_areas_have_no_grid(name):
     from skimage import data
 

@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--model",
         metavar="MODEL",
         help="a preset (keras-srgan presets lists them), or a .keras file of "
-        "an SRGAN or its generator; default: srgan_x4_small for clean photos, "
+        "an SRGAN or its generator; default: srgan_x4_base for clean photos, "
         "srresnet_x4_photos for compressed, noisy or blurred ones",
     )
     parser.add_argument(
