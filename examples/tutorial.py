@@ -293,7 +293,7 @@ figure.savefig("srgan.png", dpi=100)
 
 """
 This takes 9 minutes on a CPU core with JAX, and prints a PSNR of 28.42 dB for
-bicubic, 29.10 for stage one and 28.69 for the SRGAN, and VGG19 distances of 480,
+bicubic, 29.10 for stage one and 28.69 for the SRGAN; VGG19 distances of 480,
 436 and 400. [keras_srgan](https://github.com/keras-srgan/keras-srgan) has
 networks trained for longer, and enlarges whole photos in exact tiles.
 """
