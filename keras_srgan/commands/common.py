@@ -57,6 +57,8 @@ def progress_bar(**options) -> Progress:
         **options: Those of `rich.progress.Progress`.
     """
     console = Console(stderr=True)
+    # Where nothing is shown, rich ends the bar with an empty line.
+    console.quiet = not console.is_terminal
     return Progress(
         # File names may look like markup.
         TextColumn("{task.description}", markup=False),
@@ -65,7 +67,7 @@ def progress_bar(**options) -> Progress:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
+        disable=console.quiet,
         **options,
     )
 
