@@ -334,8 +334,8 @@ def run(*arguments):
 def test_command_leaves_tables_and_pictures(
     save, pair, make_srgan, tmp_path, monkeypatch, capsys
 ):
-    def differing(weights):
-        assert weights == "vgg.h5"
+    def differing(weights, crop):
+        assert (weights, crop) == ("vgg.h5", 24)
         return lambda hr, sr: {"vgg54": (hr != sr).mean(), "layered": 1.0}
 
     # Building the network takes seconds.
@@ -350,7 +350,8 @@ def test_command_leaves_tables_and_pictures(
     out = tmp_path / "out"
     status = run(
         *("--hr", hr, "--lr", lr, "--model", *models, "--outputs", copies),
-        *("--vgg-weights", "vgg.h5", "--channel", "rgb", "-o", out),
+        *("--vgg-weights", "vgg.h5", "--vgg-crop", 24),
+        *("--channel", "rgb", "-o", out),
     )
     assert status == 0
     with open(out / "results.csv", newline="") as file:
@@ -400,6 +401,7 @@ def test_command_says_what_is_wrong_in_one_line(
             "is 4, not --scale 2",
         ),
         (("--vgg-weights", tmp_path / "none.h5"), "none.h5"),
+        (("--vgg-crop", 192), "--vgg-crop needs --vgg-weights"),
         (("--crop", 0), "size=0"),
         (("--degradation", "jpeg:50", "jpg:50"), "Received: 'jpg:50'"),
         (
