@@ -67,13 +67,15 @@ def main():
         raise SystemExit("The three networks must have the same layers.")
     discriminator = None
     if pathlib.Path(settings.vivid).is_file():
-        model = keras.saving.load_model(settings.vivid, compile=False)
-        discriminator = getattr(model, "discriminator", None)
-    srgan = SRGAN(transfer(*networks), discriminator)
+        vivid = keras.saving.load_model(settings.vivid, compile=False)
+        discriminator = getattr(vivid, "discriminator", None)
+    model = transfer(*networks)
+    if discriminator:
+        model = SRGAN(model, discriminator)
     out = pathlib.Path(settings.out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as partial:
-        srgan.save(partial)
+        model.save(partial)
     print(out)
 
 
