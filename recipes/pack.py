@@ -25,11 +25,11 @@ DESCRIPTIONS = {
     "srgan_x4": "photos: the paper's network, slightly sharper",
     "srgan_x4_base": "photos: sharpest, may hallucinate detail",
     "srgan_x4_faces": "small faces, cropped and upright",
-    "srgan_x4_small": "photos: sharp, 4 times as fast as srgan_x4_base",
+    "srgan_x4_small": "photos: sharp, a quarter of the operations",
     "srresnet_x4": "photos: the paper's network, smooth",
     "srresnet_x4_base": "photos: highest PSNR, smooth",
     "srresnet_x4_photos": "compressed, noisy or blurred photos: smooth",
-    "srresnet_x4_small": "photos: smooth, 4 times as fast as srresnet_x4_base",
+    "srresnet_x4_small": "photos: smooth, a quarter of the operations",
 }
 PARTNERS = {
     "srgan_x4": {"faithful": "srresnet_x4"},
