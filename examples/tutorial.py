@@ -241,8 +241,7 @@ gan.compile(
     loss_weights=[0.02, 0.02, 0.2],
 )
 for epoch in range(EPOCHS_GAN):
-    discriminator.reset_metrics()
-    gan.reset_metrics()
+    losses = []
     for index in range(STEPS):
         lr_batch, hr_batch = crops[index]
         sr_batch = generator.predict_on_batch(lr_batch)
@@ -256,8 +255,9 @@ for epoch in range(EPOCHS_GAN):
         g_loss = gan.train_on_batch(
             lr_batch, [hr_batch, target, np.ones((BATCH, 1))]
         )
-    # Means over the epoch.
-    print(f"epoch {epoch + 1}: d_loss={d_loss:.3f} g_loss={g_loss[0]:.3f}")
+        losses.append((d_loss, g_loss[0]))
+    d_loss, g_loss = np.mean(losses, axis=0)
+    print(f"epoch {epoch + 1}: {d_loss=:.3f} {g_loss=:.3f}")
 sharp = generator.predict(test_lr, verbose=0)
 
 """
