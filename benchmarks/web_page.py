@@ -6,10 +6,9 @@
 
 Enlarges one photo in Chromium without WebGPU: with the threads that serve.py
 allows, then with the one that other servers allow. onnxruntime on the same
-processor and in the same tiles shows what WebAssembly costs.
+processor, without tiles, shows what WebAssembly costs.
 """
 
-import contextlib
 import http.server
 import os
 import pathlib
@@ -17,7 +16,6 @@ import runpy
 import shutil
 import statistics
 import tempfile
-import threading
 import time
 
 import numpy as np
@@ -54,27 +52,14 @@ def make_site(folder, settings):
     photo = np.random.default_rng(0).integers(0, 256, shape, "uint8")
     Image.fromarray(photo).save(folder / "photo.png")
     # Each weight of a compact generator is used once per pixel of the photo.
-    return (
-        photo,
-        2 * generator.count_params() * settings.width * settings.height,
-    )
-
-
-@contextlib.contextmanager
-def serve(folder, handler):
-    server = SERVE["make_server"](folder, handler=handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    operations = 2 * generator.count_params() * photo[..., 0].size
+    return photo, operations
 
 
 def in_browser(browser, folder, handler, rounds):
     """Returns the seconds of each photo after the first."""
     seconds = []
-    with serve(folder, handler) as address:
+    with SERVE["serving"](folder, handler) as address:
         page = browser.new_page()
         page.set_default_timeout(600_000)
         page.goto(address)
@@ -118,10 +103,7 @@ def main():
             )
             results = [
                 in_browser(browser, folder, handler, settings.rounds)
-                for handler in (
-                    SERVE["Handler"],
-                    PlainHandler,
-                )
+                for handler in (SERVE["Handler"], PlainHandler)
             ]
             browser.close()
         results.append(in_onnxruntime(folder, photo, settings.rounds))

@@ -1,7 +1,8 @@
 """Widen a trained compact generator: more filters, the same pictures at first.
 
     python recipes/widen.py srresnet_x4_small --filters 64 --out runs/wide.keras
-    keras-srgan train PHOTOS -o runs/srresnet_x4_base --start runs/wide.keras
+    keras-srgan train PHOTOS -o runs/srresnet_x4_base --start runs/wide.keras \
+        --settings recipes/srresnet_x4_base.toml
 
 The new filters start with random weights, and what reads them starts with
 zeros. So the wide network starts at the quality of the narrow one, and

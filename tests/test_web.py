@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from keras_srgan.export import BACKENDS
 
 ROOT = Path(__file__).parents[1]
 WEB = ROOT / "examples" / "web"
-SERVE = runpy.run_path(str(WEB / "serve.py"))
+serve = runpy.run_path(str(WEB / "serve.py"))["serving"]
 # Two levels of 255 is what the page may differ by; it is seen to be one.
 TOLERANCE = 2
 
@@ -154,17 +153,6 @@ def site(generator, tmp_path_factory):
         pytest.skip(f"PAGE NOT TESTED: {error}")
     with serve(folder) as address:
         yield address
-
-
-@contextlib.contextmanager
-def serve(folder, **handler):
-    server = SERVE["make_server"](folder, **handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 def download(page):

@@ -5,9 +5,11 @@ below. With another server, which does not, the page uses one.
 """
 
 import argparse
+import contextlib
 import functools
 import http.server
 import pathlib
+import threading
 
 HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -31,6 +33,19 @@ def make_server(folder, port=0, handler=Handler):
     """Returns a server of a folder that this computer alone can reach."""
     handler = functools.partial(handler, directory=folder)
     return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+
+
+@contextlib.contextmanager
+def serving(folder, handler=Handler):
+    """Serves a folder meanwhile, and yields the address."""
+    with make_server(folder, handler=handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 if __name__ == "__main__":
