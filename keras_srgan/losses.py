@@ -7,8 +7,10 @@ from keras import ops
 from keras_srgan.adversarial import ADVERSARIAL_LOSSES
 from keras_srgan.vgg import LAYERS
 from keras_srgan.vgg import VGG19Features
+from keras_srgan.vgg import unit_features
 
 DISTANCES = {"squared": ops.square, "absolute": ops.abs}
+FEATURE_DISTANCES = (*DISTANCES, "normalized")
 VANILLA = ADVERSARIAL_LOSSES["vanilla"]
 
 
@@ -179,9 +181,12 @@ class VGGContentLoss(keras.losses.Loss):
             global policy. The loss itself is float32.
         before_activation: Boolean. Whether to compare the features before
             their ReLU, as ESRGAN does. Defaults to `False`.
-        distance: String, `"squared"` for the mean squared difference or
-            `"absolute"` for the mean absolute difference. Defaults to
-            `"squared"`.
+        distance: String, `"squared"` for the mean squared difference,
+            `"absolute"` for the mean absolute difference, or `"normalized"`:
+            the features of each position are divided by their norm, the
+            squared differences are summed over the channels and averaged over
+            the positions, as in LPIPS and in the layered distance of
+            `VGGDistances`. Defaults to `"squared"`.
         feature_scale: Float, above 0. Factor of the features before they are
             compared. Defaults to `1 / 12.75`, the paper's, which makes the
             squared difference about as large as a pixel loss. Keras' weights
@@ -229,7 +234,9 @@ class VGGContentLoss(keras.losses.Loss):
     Using a Generative Adversarial Network" (2017), equation 5 and section
     3.2, https://arxiv.org/abs/1609.04802; Wang et al., "ESRGAN: Enhanced
     Super-Resolution Generative Adversarial Networks" (2018), section 3.3,
-    https://arxiv.org/abs/1809.00219
+    https://arxiv.org/abs/1809.00219; Zhang et al., "The Unreasonable
+    Effectiveness of Deep Features as a Perceptual Metric" (2018), equation 1,
+    https://arxiv.org/abs/1801.03924
     """
 
     def __init__(
@@ -261,7 +268,7 @@ class VGGContentLoss(keras.losses.Loss):
             )
         self.layer = layer
         self.layer_weights = layer_weights
-        self.distance = _check_distance(distance)
+        self.distance = _check_distance(distance, FEATURE_DISTANCES)
         self.feature_scale = feature_scale
         self._vgg = VGG19Features(
             list(layer_weights), weights, before_activation, vgg_dtype
@@ -284,14 +291,21 @@ class VGGContentLoss(keras.losses.Loss):
         targets, outputs = self._vgg(y_true), self._vgg(y_pred)
         return sum(
             weight
-            * ops.mean(
-                DISTANCES[self.distance](
-                    self.feature_scale
-                    * (ops.stop_gradient(targets[name]) - outputs[name])
-                ),
-                axis=(1, 2, 3),
+            * self._compare(
+                self.feature_scale * ops.stop_gradient(targets[name]),
+                self.feature_scale * outputs[name],
             )
             for name, weight in self.layer_weights.items()
+        )
+
+    def _compare(self, target, output):
+        if self.distance == "normalized":
+            difference = unit_features(target) - unit_features(output)
+            return ops.mean(
+                ops.sum(ops.square(difference), axis=-1), axis=(1, 2)
+            )
+        return ops.mean(
+            DISTANCES[self.distance](target - output), axis=(1, 2, 3)
         )
 
     def features(self, images):
@@ -324,10 +338,10 @@ class VGGContentLoss(keras.losses.Loss):
         }
 
 
-def _check_distance(distance):
-    if distance not in DISTANCES:
+def _check_distance(distance, distances=tuple(DISTANCES)):
+    if distance not in distances:
         raise ValueError(
-            "`distance` must be 'squared' or 'absolute'. "
+            f"`distance` must be one of {', '.join(map(repr, distances))}. "
             f"Received: distance={distance!r}"
         )
     return distance

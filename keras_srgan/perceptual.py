@@ -11,6 +11,7 @@ from keras_srgan.losses import VGGContentLoss
 from keras_srgan.tiling import equal_windows
 from keras_srgan.tiling import get_spans
 from keras_srgan.vgg import VGG19Features
+from keras_srgan.vgg import unit_features
 
 # The layers of the layered distance, and one position's size in pixels.
 LAYERS = {
@@ -109,7 +110,9 @@ class VGGDistances:
             output = self._features(sr[window])
             for i, (crop, weight) in enumerate(crops):
                 a, b = target[i][crop], output[i][crop]
-                errors[i] += weight * _squared_difference(_unit(a), _unit(b))
+                errors[i] += weight * _squared_difference(
+                    unit_features(a), unit_features(b)
+                )
             # The last layer is the one of VGG54, with its scale of 1 / 12.75.
             vgg54 += weight * _squared_difference(a, b) / a.shape[-1]
         return {"vgg54": vgg54 / 12.75**2, "layered": float(errors.sum())}
@@ -171,12 +174,6 @@ def _get_aligned_spans(length):
         return slice(STRIDE * span.start, stop)
 
     return [(pixels(span.window), pixels(span.kept)) for span in spans]
-
-
-def _unit(features):
-    norm = ops.sqrt(ops.sum(ops.square(features), axis=-1, keepdims=True))
-    # Positions where no unit is active stay zero.
-    return features / (norm + 1e-10)
 
 
 def _squared_difference(a, b):

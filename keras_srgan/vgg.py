@@ -165,3 +165,16 @@ def _build_vgg19(dtype):
             x = layers.ReLU(dtype=dtype, name=f"{name}_relu")(linear[name])
             activated[name] = x
     return inputs, linear, activated
+
+
+def unit_features(features: KerasTensor) -> KerasTensor:
+    """Divides the features of each position by their norm.
+
+    Args:
+        features: Tensor `(..., channels)`.
+
+    Returns:
+        A tensor of the same shape. Positions without an active unit stay 0.
+    """
+    squares = ops.sum(ops.square(features), axis=-1, keepdims=True)
+    return features * ops.rsqrt(squares + 1e-10)

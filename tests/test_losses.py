@@ -101,7 +101,7 @@ def test_vgg_loss_compares_preprocessed_features(images):
     assert float(loss(hr, hr)) == 0
 
 
-@pytest.mark.parametrize("distance", ["squared", "absolute"])
+@pytest.mark.parametrize("distance", ["squared", "absolute", "normalized"])
 @pytest.mark.parametrize("before_activation", [False, True])
 def test_vgg_layers_are_added_up(images, before_activation, distance):
     layers = {"block1_conv2": 0.1, "block3_conv2": 1, "block2_conv1": 0.5}
@@ -120,9 +120,22 @@ def test_vgg_layers_are_added_up(images, before_activation, distance):
         hr, sr = (
             keras_features(loss, x, layer, before_activation) for x in images
         )
-        difference = distances[distance]((hr - sr) / 4)
-        expected += weight * np.mean(difference)
+        if distance == "normalized":
+            hr, sr = (x / np.linalg.norm(x, axis=-1)[..., None] for x in (hr, sr))
+            expected += weight * np.mean(np.sum((hr - sr) ** 2, axis=-1))
+        else:
+            expected += weight * np.mean(distances[distance]((hr - sr) / 4))
     assert float(loss(*images)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_normalized_features_without_active_units_are_equal():
+    flat = ops.zeros((1, 32, 32, 3))
+    loss = VGGContentLoss("block2_conv2", weights=None, distance="normalized")
+    loss.build()
+    for variable in loss.variables:
+        if len(variable.shape) == 1:
+            variable.assign(-100 * ops.ones(variable.shape))  # no active unit
+    assert float(loss(flat, flat + 1)) == 0
 
 
 def test_vgg_ignores_a_global_channels_first(images):
