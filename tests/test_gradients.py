@@ -198,6 +198,7 @@ DISCRIMINATORS = {
         ("vgg", "vanilla", None, 0, "plain"),
         ("mse", "vanilla", None, 0, "plain"),
         ("layers", "relativistic", "mae", 0, "plain"),
+        ("normalized", "vanilla", None, 0, "plain"),
         ("mse", "hinge", "mse", 3, "spectral"),
         ("mae", "least_squares", "mse", 3, "unet"),
     ],
@@ -224,6 +225,8 @@ def test_gradients_equal_those_written_by_hand(
             distance="absolute",
             feature_scale=0.02,
         )
+    if content_loss == "normalized":
+        loss = VGGContentLoss(LAYERS, weights=None, distance="normalized")
     make_discriminator, torch_discriminator = DISCRIMINATORS[discriminator]
     srgan = SRGAN(
         Generator(num_blocks=2, filters=4),
@@ -266,6 +269,18 @@ def test_gradients_equal_those_written_by_hand(
             content = functional.mse_loss(
                 sr_active["block3_conv1"] / 12.75,
                 hr_active["block3_conv1"] / 12.75,
+            )
+        elif content_loss == "normalized":
+            content = sum(
+                weight
+                * torch.sum(
+                    torch.square(
+                        functional.normalize(sr_active[name])
+                        - functional.normalize(hr_active[name])
+                    ),
+                    dim=1,
+                ).mean()
+                for name, weight in LAYERS.items()
             )
         else:
             content = sum(

@@ -121,7 +121,9 @@ def test_vgg_layers_are_added_up(images, before_activation, distance):
             keras_features(loss, x, layer, before_activation) for x in images
         )
         if distance == "normalized":
-            hr, sr = (x / np.linalg.norm(x, axis=-1)[..., None] for x in (hr, sr))
+            hr, sr = (
+                x / np.linalg.norm(x, axis=-1, keepdims=True) for x in (hr, sr)
+            )
             expected += weight * np.mean(np.sum((hr - sr) ** 2, axis=-1))
         else:
             expected += weight * np.mean(distances[distance]((hr - sr) / 4))
