@@ -172,7 +172,7 @@ class UNetDiscriminator(keras.Model):
             skips.append(x)
             x = conv(x, f"down_{i}", filters * 2 ** (i + 1), size=4, strides=2)
         for i in reversed(range(3)):
-            x = BilinearUpsampling(dtype=policy, name=f"up_{i}")([x, skips[i]])
+            x = BilinearDoubling(dtype=policy, name=f"up_{i}")([x, skips[i]])
             x = conv(x, f"up_{i}", filters * 2**i)
             x = layers.Add(dtype=policy, name=f"skip_{i}")([x, skips[i]])
         for i in range(2):
@@ -200,7 +200,7 @@ class UNetDiscriminator(keras.Model):
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
-class BilinearUpsampling(layers.Layer):
+class BilinearDoubling(layers.Layer):
     """Doubles height and width, and crops to the size of a second input.
 
     An odd size is rounded up when it is halved, so the doubled features can
@@ -214,10 +214,10 @@ class BilinearUpsampling(layers.Layer):
 
     ```python
     import numpy as np
-    from keras_srgan.discriminator import BilinearUpsampling
+    from keras_srgan.discriminator import BilinearDoubling
 
     small, large = np.zeros((1, 4, 4, 8)), np.zeros((1, 7, 8, 2))
-    BilinearUpsampling()([small, large]).shape  # (1, 7, 8, 8)
+    BilinearDoubling()([small, large]).shape  # (1, 7, 8, 8)
     ```
     """
 

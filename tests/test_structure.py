@@ -4,6 +4,7 @@
 """
 
 import ast
+import collections
 import graphlib
 import pathlib
 
@@ -253,6 +254,25 @@ def test_backends_are_imported_in_their_rooms_only():
             if name.partition(".")[0] in BACKENDS and not allowed:
                 outside.append(f"{module} imports {name}")
     assert not outside
+
+
+def test_each_registered_name_has_one_class():
+    # Of two classes with one name, Keras loads the one registered last.
+    registered = collections.defaultdict(list)
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for decorator in getattr(node, "decorator_list", ()):
+                text = ast.unparse(decorator)
+                if "register_keras_serializable" in text:
+                    names = [
+                        argument.value.value
+                        for argument in decorator.keywords
+                        if argument.arg == "name"
+                    ]
+                    name = names[0] if names else node.name
+                    registered[name].append(f"{module}.{node.name}")
+    assert registered
+    assert {k: v for k, v in registered.items() if len(v) > 1} == {}
 
 
 def test_no_file_is_long():
