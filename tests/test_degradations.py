@@ -307,6 +307,19 @@ def test_strength_is_how_far_images_are_from_clean(photo):
     assert errors == sorted(errors) and errors[0] > 0.5
 
 
+def test_shares_of_images_are_blurred_and_noisy(photo):
+    batch = np.stack([photo[:32, :32]] * 64)
+    clean = as_numpy(Degradation(4)(batch))
+    for step in ("blur", "noise"):
+        arguments = {"blur": 0, "noise": 0, step: 2}
+        layer = PhotoDegradation(
+            strength=0, blurred=0.25, noisy=0.25, seed=0, **arguments
+        )
+        changed = np.any(as_numpy(layer(batch)) != clean, axis=(1, 2, 3))
+        assert 6 <= changed.sum() <= 26
+        assert layer.get_config()["blurred"] == 0.25
+
+
 @pytest.mark.parametrize("order", [1, 2])
 def test_training_resumes_with_the_draws_that_come_next(
     photos, tmp_path, order
@@ -510,6 +523,8 @@ def test_given_parameters_have_equal_results_on_all_backends(photo, tmp_path):
         (lambda: PhotoDegradation(strength=2), "`strength`.*strength=2"),
         (lambda: PhotoDegradation(order=3), "`order`.*order=3"),
         (lambda: PhotoDegradation(blur="a"), "`blur`.*blur='a'"),
+        (lambda: PhotoDegradation(blurred=2), "`blurred`.*blurred=2"),
+        (lambda: PhotoDegradation(noisy=-1), "`noisy`.*noisy=-1"),
         (lambda: DegradationChain([1]), r"`degradations`.*\[1\]"),
         (
             lambda: RandomResize(4)(np.zeros((1, 30, 32, 3))),

@@ -37,12 +37,16 @@ class PhotoDegradation(DegradationChain):
         blur: Number or pair of numbers in [0, 10]. The range of the standard
             deviation of the blur, in LR pixels. Defaults to
             `(0, 2 * strength)`.
+        blurred: Float in [0, 1]. The share of images that are blurred, in
+            each pass. Defaults to `1.0`.
         noise: Number or pair of numbers in [0, 255]. The range of the
             standard deviation of the noise that does not depend on the level,
             in levels. Defaults to `(0, 20 * strength)`.
         gain: Number or pair of numbers in [0, 255]. The range of the
             variance of the noise per level; see `SensorNoise`. Defaults to
             `(0, 0.3 * strength)`.
+        noisy: Float in [0, 1]. The share of images with noise, in each pass.
+            Defaults to `1.0`.
         jpeg: Float in [0, 1]. The share of images that are compressed.
             Defaults to `0.8`, or `0` if `strength` is 0.
         quality: Number or pair of numbers in [1, 100]. The range of libjpeg's
@@ -94,6 +98,8 @@ class PhotoDegradation(DegradationChain):
         factors=None,
         ringing=None,
         seed=None,
+        blurred=1.0,
+        noisy=1.0,
         **kwargs,
     ):
         strength = check_probability("strength", strength)
@@ -127,6 +133,8 @@ class PhotoDegradation(DegradationChain):
             "factors": tuple(factors),
             "ringing": check_probability("ringing", ringing),
             "seed": seed,
+            "blurred": check_probability("blurred", blurred),
+            "noisy": check_probability("noisy", noisy),
         }
         super().__init__(_make_chain(**self._config), **kwargs)
 
@@ -187,6 +195,8 @@ def _make_chain(
     factors,
     ringing,
     seed,
+    blurred,
+    noisy,
 ):
     # Generators with neighboring seeds would draw the same numbers on
     # PyTorch, one draw apart. It takes 31 bits.
@@ -214,13 +224,28 @@ def _make_chain(
         remaining = math.prod(scales[i:])
         if blur[1]:
             sigma = tuple(remaining * bound for bound in blur)
-            chain.append(GaussianBlur(sigma, anisotropy=0.5, seed=next(seeds)))
+            chain.append(
+                GaussianBlur(
+                    sigma,
+                    anisotropy=0.5,
+                    probability=blurred,
+                    seed=next(seeds),
+                )
+            )
         if set(factors) != {1}:
             chain.append(RandomResize(factor, factors, seed=next(seeds)))
         elif factor > 1:
             chain.append(Degradation(factor))
         if noise[1] or gain[1]:
-            chain.append(SensorNoise(noise, gain, gray=0.4, seed=next(seeds)))
+            chain.append(
+                SensorNoise(
+                    noise,
+                    gain,
+                    gray=0.4,
+                    probability=noisy,
+                    seed=next(seeds),
+                )
+            )
         if ringing:
             chain.append(SincFilter(probability=ringing, seed=next(seeds)))
         if jpeg:
