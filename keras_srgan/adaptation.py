@@ -19,6 +19,7 @@ from keras_srgan.held_out import MIN_GAINS
 from keras_srgan.held_out import HeldOut
 from keras_srgan.held_out import find_gains
 from keras_srgan.lock import exclusive
+from keras_srgan.photo import read_size
 from keras_srgan.photo_files import find_photos
 from keras_srgan.pictures import contact_sheet
 from keras_srgan.pixels import quantize
@@ -287,8 +288,7 @@ def _select(folder):
     good, measurements, faults = {}, [], collections.Counter()
     for file in find_photos(folder):
         try:
-            with Image.open(file) as image:
-                width, height = image.size
+            width, height = read_size(file)
             measurement = measure_photo(file)
         except (OSError, ValueError):
             faults["unreadable or smaller than 64 pixels"] += 1

@@ -49,23 +49,65 @@ def check_range(images: np.ndarray, name: str) -> None:
         )
 
 
-def get_generator(model):
+def is_integer(value, least: int, multiple: int = 1) -> bool:
+    """Returns whether a value is an integer that is large enough.
+
+    Args:
+        value: Any object. Booleans are not integers here.
+        least: Integer. The smallest value allowed.
+        multiple: Integer. The value must be a multiple of it. Defaults to
+            `1`.
+    """
+    return (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and value >= least
+        and value % multiple == 0
+    )
+
+
+def check_integer(least: int, multiple: int = 1, /, **arguments) -> None:
+    """Raises unless arguments are integers that are large enough.
+
+    Args:
+        least: Integer. The smallest value allowed.
+        multiple: Integer. The values must be multiples of it. Defaults to
+            `1`.
+        **arguments: The values, by the names of the arguments.
+
+    Raises:
+        ValueError: if one is another object, such as `True`, or number. The
+            message names the argument.
+    """
+    unit = f", and a multiple of {multiple}" if multiple > 1 else ""
+    for name, value in arguments.items():
+        if not is_integer(value, least, multiple):
+            raise ValueError(
+                f"`{name}` must be an integer, at least {least}{unit}. "
+                f"Received: {name}={value!r}"
+            )
+
+
+def get_generator(model, name: str = "model", with_scale: bool = False):
     """Returns the generator of a model.
 
     Args:
-        model: An `SRGAN`; an `SRGANBackbone`; or a generator, which is a
-            functional model from RGB photos to larger RGB photos, both of
-            shape `(None, None, None, 3)`.
+        model: An `SRGAN`; an `SRGANImageUpscaler` of `keras_srgan.hub`; or a
+            generator, which is a functional model from RGB photos to larger
+            RGB photos, both of shape `(None, None, None, 3)`.
+        name: String. Name used in the error. Defaults to `"model"`.
+        with_scale: Boolean. Whether the generator must have the attribute
+            `scale`, as a `Generator` has. Defaults to `False`.
 
     Returns:
         The generator of the SRGAN, a `Generator` with the weights of the
-        backbone, or the model itself.
+        `SRGANImageUpscaler`, or the model itself.
 
     Raises:
-        ValueError: If `model` is none of these.
+        ValueError: if the model is none of these.
     """
     generator = getattr(model, "generator", model)
-    # Test for a backbone without importing keras-hub.
+    # Test for a task of keras-hub without importing keras-hub.
     if hasattr(generator, "to_generator"):
         generator = generator.to_generator()
     shapes = [
@@ -73,12 +115,14 @@ def get_generator(model):
         for name in ("inputs", "outputs")
         for tensor in getattr(generator, name, None) or ()
     ]
-    if shapes != [(None, None, None, 3)] * 2:
+    scaled = not with_scale or hasattr(generator, "scale")
+    if shapes != [(None, None, None, 3)] * 2 or not scaled:
+        attribute = ", with the attribute `scale`" if with_scale else ""
         raise ValueError(
-            "`model` must be an SRGAN, an SRGANBackbone or a generator: a "
-            "functional model from RGB photos of any size, shape "
-            "(None, None, None, 3), to RGB photos. "
-            f"Received: model={model!r} with shapes {shapes}"
+            f"`{name}` must be an SRGAN, an SRGANImageUpscaler or a generator: "
+            "a functional model from RGB photos of any size, shape "
+            f"(None, None, None, 3), to RGB photos{attribute}. "
+            f"Received: {name}={model!r} with shapes {shapes}"
         )
     return generator
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_srgan.checks import check_integer
+from keras_srgan.checks import is_integer
 from keras_srgan.dataset import EpochDataset
 from keras_srgan.photo import load_image
 from keras_srgan.photo_cache import PhotoCache
@@ -118,19 +120,13 @@ class ImageFolder(EpochDataset):
         # to build a model, the batches that its threads have begun appear in
         # the next epoch.
         super().__init__(workers=0)
-        for name, value, least in [
-            ("crop_size", crop_size, 1),
-            ("batch_size", batch_size, 1),
-            ("crops_per_photo", crops_per_photo, 1),
-            ("seed", seed, 0),
-            ("cache_bytes", cache_bytes, 0),
-            ("workers", workers, 0),
-        ]:
-            if not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"`{name}` must be an integer, at least {least}. "
-                    f"Received: {name}={value!r}"
-                )
+        check_integer(
+            1,
+            crop_size=crop_size,
+            batch_size=batch_size,
+            crops_per_photo=crops_per_photo,
+        )
+        check_integer(0, seed=seed, cache_bytes=cache_bytes, workers=workers)
         for name, value, choices in [
             ("crop", crop, ("center", "random")),
             ("on_error", on_error, ("warn", "raise")),
@@ -218,11 +214,7 @@ class ImageFolder(EpochDataset):
         Args:
             epoch: Non-negative integer.
         """
-        if not isinstance(epoch, int) or epoch < 0:
-            raise ValueError(
-                "`epoch` must be a non-negative integer. "
-                f"Received: epoch={epoch!r}"
-            )
+        check_integer(0, epoch=epoch)
         self.epoch = epoch
 
     def on_epoch_end(self):
@@ -275,7 +267,7 @@ class ImageFolder(EpochDataset):
         count = held_out
         if isinstance(held_out, float) and 0 < held_out < 1:
             count = max(1, round(held_out * len(self.files)))
-        if not isinstance(count, int) or not 0 < count < len(self.files):
+        if not is_integer(count, 1) or count >= len(self.files):
             raise ValueError(
                 "`held_out` must be a number of files, or a share between 0 "
                 f"and 1, and leave some of the {len(self.files)} files to "

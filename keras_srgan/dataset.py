@@ -1,5 +1,7 @@
 import keras
 
+from keras_srgan.checks import check_integer
+
 
 class EpochDataset(keras.utils.PyDataset):
     """A dataset whose batches only depend on the epoch and their index.
@@ -58,10 +60,7 @@ class ShortEpochs(EpochDataset):
 
     def __init__(self, dataset: EpochDataset, steps: int):
         super().__init__(workers=0)
-        if not isinstance(steps, int) or steps < 1:
-            raise ValueError(
-                f"`steps` must be a positive integer. Received: steps={steps!r}"
-            )
+        check_integer(1, steps=steps)
         self.dataset = dataset
         self.steps = steps
         self.epoch = 0

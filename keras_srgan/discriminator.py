@@ -2,6 +2,7 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_srgan.checks import check_integer
 from keras_srgan.layers import Conv2D
 from keras_srgan.spectral import SpectralConv2D
 
@@ -32,7 +33,7 @@ class Discriminator(keras.Model):
         per patch, positive if it looks real.
 
     Raises:
-        ValueError: if `filters` is not a positive integer.
+        ValueError: if `filters` is not an integer, at least 1.
 
     Example:
 
@@ -58,7 +59,7 @@ class Discriminator(keras.Model):
         dtype=None,
         **kwargs,
     ):
-        _check_filters(filters)
+        check_integer(1, filters=filters)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
         # === Layers ===
@@ -128,7 +129,7 @@ class UNetDiscriminator(keras.Model):
         it looks real.
 
     Raises:
-        ValueError: if `filters` is not a positive integer.
+        ValueError: if `filters` is not an integer, at least 1.
 
     Example:
 
@@ -148,7 +149,7 @@ class UNetDiscriminator(keras.Model):
     """
 
     def __init__(self, filters=64, dtype=None, **kwargs):
-        _check_filters(filters)
+        check_integer(1, filters=filters)
         policy = keras.dtype_policies.get(dtype or keras.config.dtype_policy())
 
         def conv(x, name, filters, size=3, strides=1):
@@ -236,14 +237,6 @@ class BilinearDoubling(layers.Layer):
     def compute_output_shape(self, input_shape):
         (batch, _, _, channels), (_, height, width, _) = input_shape
         return batch, height, width, channels
-
-
-def _check_filters(filters):
-    if not isinstance(filters, int) or filters < 1:
-        raise ValueError(
-            "`filters` must be a positive integer. "
-            f"Received: filters={filters!r}"
-        )
 
 
 def _spectral_dense(units, **kwargs):

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from keras_srgan.checks import check_integer
 from keras_srgan.degradations import parse_degradation
 from keras_srgan.files import replacing
 from keras_srgan.grid import grid_strength
@@ -203,10 +204,7 @@ def evaluate_images(
         )
     photos = MatchedPhotos(hr, lr, folders, scale)
     shave = scale if shave is None else shave
-    if not isinstance(shave, int) or shave < 0:
-        raise ValueError(
-            f"`shave` must be a non-negative integer. Received: shave={shave!r}"
-        )
+    check_integer(0, shave=shave)
     inside = slice(shave, -shave or None)
     metrics = pixel_metrics(scale=scale) if metrics is None else metrics
     progress = progress or (lambda fraction: None)

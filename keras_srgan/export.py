@@ -62,8 +62,8 @@ def export(
     an existing file unchanged.
 
     Args:
-        generator: A `Generator`, an `SRGANBackbone`, or an `SRGAN` that holds
-            one of them.
+        generator: A `Generator` or `MSRResNet`, an `SRGAN` with one of them,
+            or an `SRGANImageUpscaler` of `keras_srgan.hub`.
         filepath: Path of the file, or of the folder for `"tf_saved_model"`.
             OpenVINO writes a `.bin` file with the weights beside the `.xml`.
         format: String, one of `"tf_saved_model"`, `"onnx"`, `"litert"`,
@@ -95,13 +95,7 @@ def export(
     export(Generator(num_blocks=5), "generator.onnx", dtype="float16")
     ```
     """
-    generator = get_generator(generator)
-    # Not `isinstance(generator, Generator)`: generator.py imports this module.
-    if not hasattr(generator, "scale"):
-        raise ValueError(
-            "`generator` must be a `Generator`, or an `SRGAN` with one. "
-            f"Received: generator={generator!r}"
-        )
+    generator = get_generator(generator, "generator", with_scale=True)
     path = Path(filepath)
     format = _get_format(path, format)
     _check_backend(format)

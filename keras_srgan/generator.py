@@ -2,6 +2,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_srgan.checks import check_integer
 from keras_srgan.export import export
 from keras_srgan.initializers import ICNR
 from keras_srgan.layers import Conv2D
@@ -103,16 +104,8 @@ class Generator(keras.Model):
             raise ValueError(
                 f"`scale` must be 2, 4 or 8. Received: scale={scale!r}"
             )
-        if not isinstance(num_blocks, int) or num_blocks < 0:
-            raise ValueError(
-                "`num_blocks` must be a non-negative integer. "
-                f"Received: num_blocks={num_blocks!r}"
-            )
-        if not isinstance(filters, int) or filters < 1:
-            raise ValueError(
-                "`filters` must be a positive integer. "
-                f"Received: filters={filters!r}"
-            )
+        check_integer(0, num_blocks=num_blocks)
+        check_integer(1, filters=filters)
         mean = np.asarray(input_mean, "float64")
         if mean.shape not in ((), (3,)) or not np.isfinite(mean).all():
             raise ValueError(

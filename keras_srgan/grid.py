@@ -1,5 +1,7 @@
 import numpy as np
 
+from keras_srgan.checks import check_integer
+
 # Flat areas: where the 17x17 variance of Y is below this.
 FLAT_VARIANCE = 30
 
@@ -47,10 +49,7 @@ def grid_strength(image: np.ndarray, scale: int = 4) -> float:
             "`image` must have shape (height, width, 3), at least 17 pixels "
             f"high and wide. Received: image.shape={image.shape}"
         )
-    if not isinstance(scale, int) or scale < 2:
-        raise ValueError(
-            f"`scale` must be an integer of at least 2. Received: scale={scale}"
-        )
+    check_integer(2, scale=scale)
     # Y of BT.601 less its offset, not rounded.
     y = image.astype("float64") @ [65.481, 128.553, 24.966] / 255
     detail = y[8:-8, 8:-8] - _box_mean(y, 9)[4:-4, 4:-4]

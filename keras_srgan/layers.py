@@ -4,6 +4,7 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_srgan.checks import check_integer
 from keras_srgan.convolutions import ConvolutionMixin
 
 # One slope per channel, shared over space: accepts images of any size.
@@ -140,11 +141,7 @@ class PixelShuffle(layers.Layer):
 
     def __init__(self, block_size, **kwargs):
         super().__init__(**kwargs)
-        if not isinstance(block_size, int) or block_size < 1:
-            raise ValueError(
-                "`block_size` must be a positive integer. "
-                f"Received: block_size={block_size!r}"
-            )
+        check_integer(1, block_size=block_size)
         self.block_size = block_size
 
     def build(self, input_shape):

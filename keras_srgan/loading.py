@@ -19,8 +19,8 @@ def load_generator(name_or_path: str | os.PathLike) -> keras.Model:
     Args:
         name_or_path: A preset, as for `Generator.from_preset`: a name (see
             `presets`), path of a folder or handle. Or the path of a `.keras`
-            file of an `SRGAN`, a `Generator`, an `SRGANBackbone` or another
-            functional generator.
+            file of an `SRGAN`, a `Generator`, an `SRGANImageUpscaler`, an
+            `SRGANBackbone` of version 0.1 or another functional generator.
 
     Returns:
         A `Generator`, or the functional model of the file.
@@ -29,8 +29,9 @@ def load_generator(name_or_path: str | os.PathLike) -> keras.Model:
         ValueError: if there is no such preset (the message lists them), or
             the file holds another kind of model.
         OSError: if the file is missing or damaged, or cannot be downloaded.
-        ImportError: if the file holds an `SRGANBackbone` and keras-hub is not
-            installed, or a handle needs a package that is not installed.
+        ImportError: if the file holds a model of `keras_srgan.hub` and
+            keras-hub is not installed, or a handle needs a package that is not
+            installed.
 
     Example:
 
@@ -55,8 +56,8 @@ def load_generator(name_or_path: str | os.PathLike) -> keras.Model:
 class _GeneratorOnly(keras.Model):
     """Stands in for `SRGAN` while a file is loaded.
 
-    Keras builds and loads what the model of a file refers to: here, the
-    generator alone.
+    Keras loads only the objects that the file's model references: here, the
+    generator.
     """
 
     def __init__(self, generator):
@@ -85,7 +86,7 @@ def _load_file(path):
             f"{path} is not a .keras file, or is damaged: {error}"
         ) from error
     if b"keras_srgan.hub" in config:
-        # Registers the class of the backbone.
+        # Registers the classes of its models.
         import keras_srgan.hub  # noqa: F401
     try:
         with keras.saving.custom_object_scope(

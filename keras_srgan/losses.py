@@ -5,6 +5,7 @@ import keras
 from keras import ops
 
 from keras_srgan.adversarial import ADVERSARIAL_LOSSES
+from keras_srgan.checks import check_integer
 from keras_srgan.vgg import LAYERS
 from keras_srgan.vgg import VGG19Features
 from keras_srgan.vgg import unit_features
@@ -110,16 +111,8 @@ class GridLoss(keras.losses.Loss):
 
     def __init__(self, scale=4, window=8, name="grid_loss", **kwargs):
         super().__init__(name=name, **kwargs)
-        if not isinstance(scale, int) or scale < 2:
-            raise ValueError(
-                "`scale` must be an integer of at least 2. "
-                f"Received: scale={scale!r}"
-            )
-        if not isinstance(window, int) or window < 2 or window % 2:
-            raise ValueError(
-                "`window` must be an even integer of at least 2. "
-                f"Received: window={window!r}"
-            )
+        check_integer(2, scale=scale)
+        check_integer(2, 2, window=window)
         self.scale = scale
         self.window = window
 

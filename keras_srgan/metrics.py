@@ -4,6 +4,8 @@ import keras
 from keras import KerasTensor
 from keras import ops
 
+from keras_srgan.checks import check_integer
+
 # SSIM's constants, for the 255 levels between black and white.
 C1 = (0.01 * 255) ** 2
 C2 = (0.03 * 255) ** 2
@@ -210,10 +212,7 @@ def _levels(y_true, y_pred, shave, channel, min_size):
 
 
 def _check_settings(shave, channel):
-    if not isinstance(shave, int) or shave < 0:
-        raise ValueError(
-            f"`shave` must be a non-negative integer. Received: shave={shave!r}"
-        )
+    check_integer(0, shave=shave)
     if channel not in ("y", "rgb"):
         raise ValueError(
             f"`channel` must be 'y' or 'rgb'. Received: channel={channel!r}"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_srgan.checks import check_integer
 from keras_srgan.dataset import EpochDataset
 from keras_srgan.photo import load_image
 from keras_srgan.photo_files import find_photos
@@ -121,16 +122,13 @@ class PairFolder(EpochDataset):
                 "`lr` and `hr` must be as many files, at least one. "
                 f"Received: {len(lr)} and {len(hr)} files"
             )
-        for name, value, unit in (
-            ("crop_size", crop_size, scale),
-            ("batch_size", batch_size, 1),
-            ("crops_per_photo", crops_per_photo, 1),
-        ):
-            if not isinstance(value, int) or value < 1 or value % unit:
-                raise ValueError(
-                    f"`{name}` must be a positive multiple of {unit}. "
-                    f"Received: {name}={value!r}"
-                )
+        check_integer(
+            1,
+            scale=scale,
+            batch_size=batch_size,
+            crops_per_photo=crops_per_photo,
+        )
+        check_integer(1, scale, crop_size=crop_size)
         self.files = [
             (pathlib.Path(small), pathlib.Path(large))
             for small, large in zip(lr, hr, strict=True)

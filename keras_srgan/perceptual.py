@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 from PIL import Image
 
+from keras_srgan.checks import check_integer
 from keras_srgan.losses import VGGContentLoss
 from keras_srgan.tiling import equal_windows
 from keras_srgan.tiling import get_spans
@@ -89,11 +90,8 @@ class VGGDistances:
         weights: str | os.PathLike | None = "imagenet",
         crop: int | None = None,
     ) -> None:
-        if crop is not None and crop < STRIDE:
-            raise ValueError(
-                f"`crop` must be at least {STRIDE} pixels. "
-                f"Received: crop={crop!r}"
-            )
+        if crop is not None:
+            check_integer(STRIDE, crop=crop)
         self.crop = crop
         # float32 whatever the global policy, so that figures are comparable.
         self._vgg = VGG19Features(list(LAYERS), weights, dtype="float32")

@@ -6,6 +6,7 @@ from PIL import Image
 from PIL import ImageDraw
 from PIL import ImageFont
 
+from keras_srgan.checks import check_integer
 from keras_srgan.metrics import psnr
 
 MARGIN = 24
@@ -102,12 +103,9 @@ def difference_sheet(
         A Pillow image of the crops, labeled with their PSNR.
 
     Raises:
-        ValueError: if `size` is not positive.
+        ValueError: if `size` is not an integer, at least 1.
     """
-    if size < 1:
-        raise ValueError(
-            f"`size` must be a positive integer. Received: size={size!r}"
-        )
+    check_integer(1, size=size)
     compared = list(images.values())
     if len(compared) == 1:
         compared.append(hr)

@@ -1,6 +1,8 @@
 import keras
 from keras import ops
 
+from keras_srgan.checks import check_integer
+
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class WarmupStableDecay(keras.optimizers.schedules.LearningRateSchedule):
@@ -50,17 +52,10 @@ class WarmupStableDecay(keras.optimizers.schedules.LearningRateSchedule):
                 "`learning_rate` must be a positive number. "
                 f"Received: learning_rate={learning_rate!r}"
             )
-        for name, value, least in (
-            ("warmup_steps", warmup_steps, 0),
-            ("decay_start", decay_start or 0, 0),
-            ("decay_steps", decay_steps, 1),
-            ("delay_steps", delay_steps, 0),
-        ):
-            if not isinstance(value, int) or value < least:
-                raise ValueError(
-                    f"`{name}` must be an integer, at least {least}. "
-                    f"Received: {name}={value!r}"
-                )
+        check_integer(0, warmup_steps=warmup_steps, delay_steps=delay_steps)
+        check_integer(1, decay_steps=decay_steps)
+        if decay_start is not None:
+            check_integer(0, decay_start=decay_start)
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
         self.decay_start = decay_start

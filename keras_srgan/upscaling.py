@@ -9,8 +9,10 @@ import numpy as np
 from PIL import Image
 
 from keras_srgan import xmp
+from keras_srgan.checks import check_integer
 from keras_srgan.checks import check_range
 from keras_srgan.checks import get_generator
+from keras_srgan.checks import is_integer
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import upright
 from keras_srgan.pixels import quantize
@@ -63,8 +65,9 @@ class Upscaler:
       EXIF thumbnail and the entries about the storage of the old pixels.
 
     Args:
-        model: `SRGAN`, `SRGANBackbone` or `Generator`; or another functional
-            generator of "same" convolutions.
+        model: `SRGAN`, `Generator`, `SRGANImageUpscaler` of
+            `keras_srgan.hub`, or another functional generator of "same"
+            convolutions.
         tile_size: Integer, at least 1. Side, in pixels of the photo, of the
             area that a tile contributes. Smaller tiles take less memory and
             more time. Defaults to the largest that needs a quarter of a
@@ -123,13 +126,8 @@ class Upscaler:
     def __init__(
         self, model: keras.Model, tile_size: int | None = None
     ) -> None:
-        if tile_size is not None and (
-            not isinstance(tile_size, int) or tile_size < 1
-        ):
-            raise ValueError(
-                "`tile_size` must be a positive integer. "
-                f"Received: tile_size={tile_size!r}"
-            )
+        if tile_size is not None:
+            check_integer(1, tile_size=tile_size)
         self._stage = Stage(*split(get_generator(model)))
         self._exact_sizes = set()
         self.scale = self._stage.scale
@@ -370,7 +368,7 @@ def _get_size(pixels, network_scale, scale, size):
         if (
             not isinstance(size, tuple | list)
             or len(size) != 2
-            or any(not isinstance(side, int) or side < 1 for side in size)
+            or not all(is_integer(side, 1) for side in size)
         ):
             raise ValueError(
                 "`size` must be two positive integers, (width, height). "

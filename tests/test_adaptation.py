@@ -100,6 +100,15 @@ def test_lr_images_are_degraded_as_the_photos_are(folder, drawn):
     assert any("13 JPEG files of quality 70" in line for line in lines)
 
 
+def test_photos_above_the_limit_of_pillow(folder, drawn, monkeypatch):
+    # It allows the part that is measured.
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1024**2)
+    large = np.tile(np.asarray(drawn[0]), (10, 10, 1))
+    Image.fromarray(large).save(folder / "photos/large.png")
+    _, lines = make_settings(folder)
+    assert "14 photos measured." in lines
+
+
 def enlarge(photo):
     return photo.resize((168, 168), Image.Resampling.BICUBIC)
 

@@ -4,8 +4,24 @@ import keras
 import numpy as np
 import pytest
 
+from keras_srgan import PSNR
 from keras_srgan import SRGAN
+from keras_srgan import Degradation
+from keras_srgan import Discriminator
 from keras_srgan import Generator
+from keras_srgan import GridLoss
+from keras_srgan import ImageFolder
+from keras_srgan import UNetDiscriminator
+from keras_srgan import Upscaler
+from keras_srgan import WarmupStableDecay
+from keras_srgan import grid_strength
+from keras_srgan.callbacks import PeriodicCheckpoint
+from keras_srgan.callbacks import ProgressPictures
+from keras_srgan.dataset import ShortEpochs
+from keras_srgan.degradations import RandomResize
+from keras_srgan.layers import PixelShuffle
+from keras_srgan.pairs import PairFolder
+from keras_srgan.pictures import difference_sheet
 
 
 @pytest.fixture
@@ -114,6 +130,52 @@ def test_a_generator_without_a_scale():
     generator = keras.Model(inputs, keras.layers.UpSampling2D(4)(inputs))
     with pytest.raises(ValueError, match="`generator`.*integer `scale`"):
         SRGAN(generator)
+
+
+PHOTOS = np.zeros((1, 16, 16, 3), "uint8")
+
+
+@pytest.mark.parametrize(
+    "make, name, least",
+    [
+        (lambda n: Degradation(n), "scale", 2),
+        (lambda n: Discriminator(n), "filters", 1),
+        (lambda n: Generator(num_blocks=n), "num_blocks", 0),
+        (lambda n: Generator(filters=n), "filters", 1),
+        (lambda n: GridLoss(n), "scale", 2),
+        (lambda n: GridLoss(window=n), "window", 2),
+        (lambda n: ImageFolder(["a.png"], crop_size=n), "crop_size", 1),
+        (lambda n: ImageFolder(["a.png"], workers=n), "workers", 0),
+        (lambda n: ImageFolder(["a.png"]).set_epoch(n), "epoch", 0),
+        (lambda n: PSNR(shave=n), "shave", 0),
+        (lambda n: PairFolder(["a"], ["b"], batch_size=n), "batch_size", 1),
+        (lambda n: PairFolder(["a"], ["b"], crop_size=n), "crop_size", 1),
+        (lambda n: PeriodicCheckpoint("runs", n), "every", 1),
+        (lambda n: PixelShuffle(n), "block_size", 1),
+        (lambda n: ProgressPictures(PHOTOS, "runs", every=n), "every", 1),
+        (lambda n: RandomResize(n), "scale", 1),
+        (lambda n: ShortEpochs(None, n), "steps", 1),
+        (lambda n: UNetDiscriminator(n), "filters", 1),
+        (lambda n: Upscaler(None, tile_size=n), "tile_size", 1),
+        (lambda n: WarmupStableDecay(1, decay_start=n), "decay_start", 0),
+        (lambda n: WarmupStableDecay(1, decay_steps=n), "decay_steps", 1),
+        (lambda n: difference_sheet(PHOTOS[0], {}, n), "size", 1),
+        (lambda n: grid_strength(np.zeros((17, 17, 3)), n), "scale", 2),
+    ],
+)
+def test_integers(make, name, least):
+    for value in (least - 1, least + 0.5, str(least), True):
+        message = (
+            f"`{name}` must be an integer, at least {least}.* "
+            rf"Received: {name}={value!r}$"
+        )
+        with pytest.raises(ValueError, match=message):
+            make(value)
+
+
+def test_multiples():
+    with pytest.raises(ValueError, match="2, and a multiple of 2.*window=5"):
+        GridLoss(window=5)
 
 
 @pytest.mark.parametrize("steps", [1, 7])

@@ -168,6 +168,13 @@ def test_another_kind_of_model(tmp_path):
         get_generator("srgan.keras")
 
 
+def test_a_backbone_alone(tmp_path):
+    hub = pytest.importorskip("keras_srgan.hub")
+    hub.SRGANBackbone(num_blocks=1, num_filters=4).save(tmp_path / "b.keras")
+    with pytest.raises(ValueError, match="SRGANImageUpscaler.*Received"):
+        load_generator(tmp_path / "b.keras")
+
+
 def test_nothing_else_in_the_package_looks_for_a_generator():
     folder = Path(preset.__file__).parents[1]
     for path in folder.rglob("*.py"):

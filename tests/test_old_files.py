@@ -12,6 +12,7 @@ import pytest
 
 from keras_srgan import SRGAN
 from keras_srgan import Generator
+from keras_srgan import load_generator
 
 DATA = pathlib.Path(__file__).parent / "data"
 
@@ -23,30 +24,38 @@ def check(model, name):
         np.testing.assert_allclose(picture, pictures[name], atol=0.05)
 
 
+@pytest.mark.parametrize("load", [keras.saving.load_model, load_generator])
 @pytest.mark.parametrize("name", ["generator", "compact_generator"])
-def test_a_generator(name):
-    model = keras.saving.load_model(DATA / f"{name}.keras")
+def test_a_generator(name, load):
+    model = load(DATA / f"{name}.keras")
     assert type(model) is Generator
     check(model, name)
 
 
-def test_an_srgan():
-    model = keras.saving.load_model(DATA / "srgan.keras")
-    assert type(model) is SRGAN
+@pytest.mark.parametrize(
+    "load, kind",
+    [(keras.saving.load_model, SRGAN), (load_generator, Generator)],
+)
+def test_an_srgan(load, kind):
+    model = load(DATA / "srgan.keras")
+    assert type(model) is kind
     check(model, "srgan")
 
 
-def test_a_backbone_of_keras_hub():
+@pytest.mark.parametrize("load", [keras.saving.load_model, load_generator])
+def test_a_backbone_of_keras_hub(load):
     pytest.importorskip("keras_hub", reason="`pip install keras-srgan[hub]`")
     import keras_srgan.hub  # noqa: F401
 
     # It was a whole generator.
     with pytest.warns(DeprecationWarning, match="loads as a `Generator`"):
-        model = keras.saving.load_model(DATA / "backbone.keras")
+        model = load(DATA / "backbone.keras")
+    assert type(model) is Generator
     check(model, "backbone")
 
 
-def test_a_preset():
+@pytest.mark.parametrize("load", [Generator.from_preset, load_generator])
+def test_a_preset(load):
     with pytest.warns(DeprecationWarning, match="format of keras-srgan 0.1"):
-        generator = Generator.from_preset(DATA / "preset_0.1")
+        generator = load(DATA / "preset_0.1")
     check(generator, "preset")

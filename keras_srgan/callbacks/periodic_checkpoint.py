@@ -1,6 +1,7 @@
 import os
 import pathlib
 
+from keras_srgan.checks import check_integer
 from keras_srgan.distribution import FirstProcessCallback
 from keras_srgan.files import make_writable
 from keras_srgan.files import replacing
@@ -19,7 +20,7 @@ class PeriodicCheckpoint(FirstProcessCallback):
             `20`.
 
     Raises:
-        ValueError: if `every` is not a positive integer; at the start of
+        ValueError: if `every` is not an integer, at least 1; at the start of
             training, if `directory` cannot be written to.
 
     Example:
@@ -40,10 +41,7 @@ class PeriodicCheckpoint(FirstProcessCallback):
 
     def __init__(self, directory: str | os.PathLike, every: int = 20):
         super().__init__()
-        if not isinstance(every, int) or every < 1:
-            raise ValueError(
-                f"`every` must be a positive integer. Received: every={every!r}"
-            )
+        check_integer(1, every=every)
         self.directory = pathlib.Path(directory)
         self.every = every
 

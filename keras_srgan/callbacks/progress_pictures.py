@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from keras_srgan import pictures
+from keras_srgan.checks import check_integer
 from keras_srgan.distribution import is_first
 from keras_srgan.files import make_writable
 from keras_srgan.files import replacing
@@ -72,15 +73,8 @@ class ProgressPictures(keras.callbacks.Callback):
         every: int = 1,
     ):
         super().__init__()
-        if not isinstance(every, int) or every < 1:
-            raise ValueError(
-                f"`every` must be a positive integer. Received: every={every!r}"
-            )
-        if not isinstance(scale, int) or scale < 2:
-            raise ValueError(
-                "`scale` must be an integer, at least 2. "
-                f"Received: scale={scale!r}"
-            )
+        check_integer(1, every=every)
+        check_integer(2, scale=scale)
         hr = _photos(hr, "hr")
         for photo in hr:
             # The PSNR leaves out `scale` pixels at each border.

@@ -2,6 +2,8 @@ import keras
 from keras import layers
 from keras import ops
 
+from keras_srgan.checks import check_integer
+
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class Degradation(layers.Layer):
@@ -38,11 +40,7 @@ class Degradation(layers.Layer):
 
     def __init__(self, scale=4, dtype="float32", **kwargs):
         super().__init__(dtype=dtype, **kwargs)
-        if not isinstance(scale, int) or scale < 2:
-            raise ValueError(
-                "`scale` must be an integer, at least 2. "
-                f"Received: scale={scale!r}"
-            )
+        check_integer(2, scale=scale)
         self.scale = scale
 
     def call(self, images):

@@ -5,6 +5,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_srgan.checks import check_integer
 from keras_srgan.degradations.base import RandomDegradation
 
 
@@ -75,11 +76,7 @@ class RandomResize(RandomDegradation):
         self, scale=1, factors=(0.5, 1, 2), filters=tuple(FILTERS), **kwargs
     ):
         super().__init__(**kwargs)
-        if not isinstance(scale, int) or scale < 1:
-            raise ValueError(
-                "`scale` must be an integer, at least 1. "
-                f"Received: scale={scale!r}"
-            )
+        check_integer(1, scale=scale)
         if not factors or not all(0.1 <= factor <= 10 for factor in factors):
             raise ValueError(
                 "`factors` must be a tuple of numbers in [0.1, 10]. "

@@ -5,6 +5,7 @@ from keras import layers
 from keras_hub.src.models.backbone import Backbone
 from keras_hub.src.utils.keras_utils import standardize_data_format
 
+from keras_srgan.checks import check_integer
 from keras_srgan.generator import Generator
 from keras_srgan.hub.srgan_layers import ChannelPReLU
 
@@ -72,16 +73,8 @@ class SRGANBackbone(Backbone):
         dtype=None,
         **kwargs,
     ):
-        if not isinstance(num_blocks, int) or num_blocks < 0:
-            raise ValueError(
-                "`num_blocks` must be a non-negative integer. "
-                f"Received: num_blocks={num_blocks!r}"
-            )
-        if not isinstance(num_filters, int) or num_filters < 1:
-            raise ValueError(
-                "`num_filters` must be a positive integer. "
-                f"Received: num_filters={num_filters!r}"
-            )
+        check_integer(0, num_blocks=num_blocks)
+        check_integer(1, num_filters=num_filters)
         data_format = standardize_data_format(data_format)
 
         # === Layers ===
