@@ -1,11 +1,11 @@
-"""Blend a trained GAN with the network that it was started from.
+"""Blend a trained GAN with the network that its training started from.
 
     python recipes/blend.py srresnet_x4 runs/srgan_x4/model.keras \
         --share 0.7 --out runs/blend/model.keras
 
-Weights in between give photos in between: much of what a short GAN stage adds
-is noise of its last steps, which that averages away. The result is an SRGAN
-with a new discriminator, to be packed or trained on.
+Interpolated weights give interpolated results. Much of the change in a short
+GAN stage is noise, which averaging removes. The result is an SRGAN with a new
+discriminator, which can be packed or trained further.
 
 Source: Wang et al., "ESRGAN: Enhanced Super-Resolution Generative Adversarial
 Networks" (2018), section 3.4, https://arxiv.org/abs/1809.00219

@@ -1,13 +1,13 @@
-"""Convert a published PyTorch checkpoint, after comparing the networks.
+"""Convert a published PyTorch checkpoint and verify the result.
 
     python recipes/convert_srgan_checkpoints.py netG_epoch_4_100.pth srgan_x4
     python recipes/convert_srgan_checkpoints.py MSRGAN_x4.pth msrgan_x4.keras
 
 Reads checkpoints of leftthomas/SRGAN, BasicSR (MSRResNet and MSRGAN) and
 mmagic (SRResNet and SRGAN). The network of each project is defined here in
-PyTorch. Nothing is written unless the Keras model gives the same picture, and
-gives it again after it is saved and loaded. Both networks compute in double
-precision for that, which JAX does not have: the backend must be another.
+PyTorch. The result is only written if the Keras model gives the same output,
+before and after it is saved and loaded. This comparison needs double
+precision, so the backend must be TensorFlow or PyTorch, not JAX.
 
 Writes a preset if the output is a folder. An MSRResNet cannot be a preset, so
 its output must be a `.keras` file. Document the license and the training data
@@ -33,7 +33,7 @@ from keras_srgan.torch_checkpoint import read_state_dicts
 
 # Largest difference between the two networks, in levels of 255.
 TOLERANCE = 1e-3
-# Presets hold half precision: a rounded level may change by one.
+# Presets have half-precision weights: a rounded level may change by one.
 ROUNDING_TOLERANCE = 1
 
 
@@ -75,8 +75,8 @@ class Doubling(nn.Module):
 class LeftthomasGenerator(nn.Module):
     """Generator of leftthomas/SRGAN: RGB in [0, 1] to RGB in [0, 1].
 
-    Its later versions have a batch normalization instead of the PReLU after
-    the blocks.
+    Later versions have batch normalization instead of the PReLU after the
+    blocks.
     """
 
     def __init__(self, scale=4, filters=64, use_end_prelu=True):
@@ -189,7 +189,7 @@ FIRST_KEYS = {
 
 
 def load_original(checkpoint):
-    """Returns the PyTorch network whose weights a file holds."""
+    """Returns the PyTorch network whose weights a file contains."""
     for _, state in read_state_dicts(checkpoint):
         for first, network in FIRST_KEYS.items():
             for prefix in (
@@ -212,7 +212,7 @@ def load_original(checkpoint):
 
 
 def predict_original(original, photo):
-    """Returns the picture of a PyTorch network, as levels in [0, 255]."""
+    """Returns the output of a PyTorch network, as levels in [0, 255]."""
     x = torch.from_numpy(photo / 255).permute(0, 3, 1, 2)
     with torch.no_grad():
         return 255 * original.double()(x).permute(0, 2, 3, 1).numpy()
@@ -220,7 +220,7 @@ def predict_original(original, photo):
 
 def check(network, expected, photo, tolerance, name):
     """Prints the largest difference in levels; exits above the tolerance."""
-    # The rounding of single precision alone may be 0.01 levels.
+    # Rounding in single precision alone may cause 0.01 levels.
     double = type(network).from_config(
         {**network.get_config(), "dtype": "float64"}
     )
@@ -230,7 +230,7 @@ def check(network, expected, photo, tolerance, name):
         output, expected = np.rint(output), np.rint(expected)
     difference = float(np.abs(output - expected).max())
     print(f"{name.rstrip(',')}: largest difference {difference:.6f} of 255")
-    # Not a number is refused too.
+    # NaN is rejected, too.
     if not difference <= tolerance:
         raise SystemExit(
             f"{name} must differ from the original by at most {tolerance} "

@@ -1,10 +1,10 @@
-"""Draw what each degradation does to a photo, and time it.
+"""Show the effect of each degradation on a photo, and measure its time.
 
     python recipes/degradations.py --out degradations.png
 
-Writes one picture: a clean LR image, then the LR image of each layer, its
-pixels magnified. Prints how long each layer takes for a batch of 16 HR crops
-of 96 x 96 pixels, beside bicubic downscaling. Needs scikit-image.
+Writes a picture with a clean LR image and the LR image of each layer,
+magnified. Prints the time of bicubic downscaling and of each layer for a batch
+of 16 HR crops of 96x96 pixels. Needs scikit-image.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""Render drawings, to be among the training photos or to be tested on.
+"""Render drawings for training or testing.
 
     apt install openclipart-svg librsvg2-bin
     python recipes/drawings.py /usr/share/openclipart/svg --out drawings
     python recipes/drawings.py /usr/share/openclipart/svg --out unseen \
         --offset 9 --every 162
 
-A small share of line art among the photos makes edges clean. With another
-offset, the same command renders drawings that are not among them.
+A small share of line art in the training data makes edges clean. With other
+values of --offset and --every, as above, the command renders other drawings.
 """
 
 import argparse
@@ -17,7 +17,8 @@ import subprocess
 from PIL import Image
 from rich.progress import track
 
-# Bytes of a file: below, most are plain shapes; above, some take minutes.
+# File sizes in bytes. Most smaller files are simple shapes, and some larger
+# files take minutes.
 SMALLEST = 10_000
 LARGEST = 200_000
 
@@ -27,7 +28,7 @@ parser = argparse.ArgumentParser(
 add = parser.add_argument
 add("folder", metavar="DRAWINGS", help="folder of SVG files")
 add("--out", required=True, metavar="DIR")
-add("--every", type=int, default=18, help="take one file of so many")
+add("--every", type=int, default=18, help="take every Nth file")
 add("--offset", type=int, default=0, help="number of the first file")
 add("--size", type=int, default=640, help="pixels of the longer side")
 settings = parser.parse_args()

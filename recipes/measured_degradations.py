@@ -1,10 +1,11 @@
-"""Measure photos that were degraded by known amounts.
+"""Check the analysis of photos on known degradations.
 
     python recipes/measured_degradations.py PHOTOS
 
-Halves up to 200 photos of a folder by bicubic, degrades each in one of six
-ways with SciPy, NumPy and Pillow, and prints how close the measurements of
-`PhotoDegradation.from_photos` are. Needs SciPy.
+Downscales up to 200 photos of a folder by 2 with bicubic interpolation,
+degrades each in one of six ways with SciPy, NumPy and Pillow, and prints how
+accurately `PhotoDegradation.from_photos` measures the degradations. Needs
+SciPy.
 """
 
 import argparse
@@ -34,7 +35,7 @@ KINDS = {
 
 
 def degrade(file, kind, rng, path):
-    """Writes a degraded photo; returns its path and what was done to it."""
+    """Writes a degraded photo; returns its path and the known amounts."""
     amounts = {key: rng.uniform(*bounds) for key, bounds in kind.items()}
     photo = Image.open(file).convert("RGB")
     size = photo.width // 2, photo.height // 2
@@ -56,7 +57,7 @@ def degrade(file, kind, rng, path):
 
 
 def summarize(name, done):
-    """Prints how close one measurement came to the known amounts."""
+    """Prints how accurately one property was measured."""
     known = [amount for amount, _ in done if amount is not None]
     if not known:
         found = [value for _, value in done if value is not None]

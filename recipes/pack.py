@@ -1,10 +1,10 @@
-"""Make a preset of a trained model: its generator, in half precision.
+"""Make a preset from a trained model: its generator, in half precision.
 
     python recipes/pack.py runs/srgan_x4/model.keras srgan_x4 --version 2
 
-Writes the folder of the preset, except for its card: document the training
-data and the figures in README.md there. Raise the version and add a line to
-CHANGELOG.md whenever the weights of a published preset change.
+Writes the folder of the preset, except for the model card: document the
+training data and the results in its README.md. Increase the version and add a
+line to CHANGELOG.md whenever the weights of a published preset change.
 """
 
 import argparse
@@ -48,13 +48,13 @@ parser = argparse.ArgumentParser(
 add = parser.add_argument
 add("model", metavar="FILE", help=".keras file of an SRGAN or a generator")
 add("name", choices=DESCRIPTIONS)
-add("--version", required=True, help="a number that no other weights had")
+add("--version", required=True, help="a version not used before")
 add("--out", metavar="DIR", help="default: in the package")
 settings = parser.parse_args()
 out = pathlib.Path(settings.out or FOLDER / settings.name)
 
 trained = load_generator(settings.model)
-# In float32, whatever precision it was trained in.
+# In float32, regardless of the training precision.
 generator = Generator.from_config({**trained.get_config(), "dtype": "float32"})
 generator.set_weights(trained.get_weights())
 

@@ -1,11 +1,12 @@
-"""Make a folder of training photos of even size and sharpness.
+"""Make a folder of training photos of similar size and sharpness.
 
     python recipes/photos.py PHOTOS MORE_PHOTOS --out training-photos
 
-Cameras' photos of many megapixels are soft when seen pixel by pixel: those
-above 4 megapixels are halved until they are below. What is large is then cut
-into tiles, so that a photo of 4 megapixels counts more than one of 0.2. Five
-photos from all over the folders come last, whole: they are for testing.
+Camera photos of many megapixels lack detail at the pixel level, so photos of
+more than 4 megapixels are downscaled by 2 until they are smaller. Large photos
+are then cut into tiles, so that a photo of 4 megapixels has more weight than
+one of 0.2. Five photos, spread over the folders, are not cut and come last:
+they are for testing.
 """
 
 import argparse
@@ -49,7 +50,7 @@ for number, file in enumerate(track(files, "Cutting")):
             (x + 1) * photo.width // across,
             (y + 1) * photo.height // down,
         )
-        # No more loss than the photo has already seen.
+        # PNG avoids further loss.
         photo.crop(box).save(out / f"{number:05d}-{file.stem}-{i:02d}.png")
         count += 1
 print(f"{len(files)} photos became {count} in {out}")

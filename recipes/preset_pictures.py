@@ -1,9 +1,9 @@
-"""Draw the pictures of the presets: crops of scikit-image's photos.
+"""Create the pictures of the presets: crops of photos from scikit-image.
 
     python recipes/preset_pictures.py examples/pictures/presets.png
     python recipes/preset_pictures.py examples/pictures/presets_300.png --zoom 3
 
-No recipe trains on these photos.
+The presets were not trained on these photos.
 """
 
 import argparse
@@ -29,7 +29,7 @@ CROPS = {
         ("page.png", 150, 60),  # letters
         ("brick.png", 210, 210),
         ("grass.png", 210, 210),
-        ("rocket.jpg", 300, 180),  # a structure before a plain sky
+        ("rocket.jpg", 300, 180),  # a structure against a plain sky
     ),
 }
 WIDTH, HEIGHT, GAP, TITLE = 200, 140, 4, 18

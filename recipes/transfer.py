@@ -1,14 +1,14 @@
-"""Add to a faithful network what another one learned in stage two.
+"""Add the weight change of stage two to another stage-one network.
 
     python recipes/transfer.py srresnet_x4_base \
         --vivid srgan_x4_small --start srresnet_x4_small --out runs/start.keras
 
-The weights of the result are those of the faithful network plus the difference
-between a vivid network and the one that it was trained from. If the latter are
-the narrow networks that the faithful one was widened from, the difference is
-added to the filters that they share. The result is a start for stage two,
-hundreds of steps ahead. With a `.keras` file of an SRGAN as the vivid network,
-its discriminator goes on too.
+The result has the weights of the faithful network plus the difference between
+a vivid network and the network that its training started from. If the faithful
+network was widened from narrower networks, those two may be narrow: then the
+difference is added to the shared filters. The result is a starting point for
+stage two that saves hundreds of steps. If the vivid network is a `.keras` file
+of an SRGAN, its discriminator is kept.
 
 Source: Ilharco et al., "Editing Models with Task Arithmetic" (2023),
 https://arxiv.org/abs/2212.04089

@@ -1,12 +1,12 @@
-"""Widen a trained compact generator: more filters, the same pictures at first.
+"""Widen a trained compact generator: more filters, the same initial output.
 
     python recipes/widen.py srresnet_x4_small --filters 64 --out runs/wide.keras
     keras-srgan train PHOTOS -o runs/srresnet_x4_base --start runs/wide.keras \
         --settings recipes/srresnet_x4_base.toml
 
-The new filters start with random weights, and what reads them starts with
-zeros. So the wide network starts at the quality of the narrow one, and
-training goes on from there instead of from bicubic.
+The new filters start with random weights, and their outgoing weights start at
+zero. The wide network therefore starts at the quality of the narrow one, and
+training continues from there instead of from the quality of bicubic.
 
 Source: Chen et al., "Net2Net: Accelerating Learning via Knowledge Transfer"
 (2016), https://arxiv.org/abs/1511.05641, which copies filters instead.
@@ -30,7 +30,7 @@ def widen(narrow: Generator, filters: int) -> Generator:
     weights = []
     for old, new in zip(narrow.get_weights(), wide.get_weights(), strict=True):
         if old.ndim == 4:
-            # Old outputs do not see new inputs.
+            # Old outputs do not depend on new inputs.
             new[:, :, old.shape[2] :, : old.shape[3]] = 0
         new[tuple(map(slice, old.shape))] = old
         weights.append(new)
