@@ -1,8 +1,8 @@
-"""A web page that enlarges photos on the machine that serves it.
+"""A web page that upscales photos on the server.
 
 pip install -e '.[app]'
 python examples/app.py                  # then open http://127.0.0.1:7860
-python examples/app.py srgan.keras      # a model of your own
+python examples/app.py srgan.keras      # your own model
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Measure a model next to bicubic, as the literature does.
+"""Compare a model with bicubic interpolation, as in the literature.
 
 python examples/evaluate.py srgan.keras Set5/HR    # or a preset: srgan_x4_small
 """

@@ -1,10 +1,10 @@
-"""Train on your photos, or for minutes on those of scikit-image.
+"""Train on your photos, or for a few minutes on photos of scikit-image.
 
-    python examples/train.py                  # nothing to download
-    python examples/train.py --data PHOTOS    # a folder of photos
-    KERAS_BACKEND=jax python examples/train.py    # of several backends
+    python examples/train.py                      # no download needed
+    python examples/train.py --data PHOTOS        # a folder of photos
+    KERAS_BACKEND=jax python examples/train.py    # choose a backend
 
-A run that was stopped resumes when the command is repeated.
+To resume an interrupted run, repeat the command.
 """
 
 import argparse
@@ -37,12 +37,12 @@ photos = options.data or [f"{data_dir}/{name}" for name in NAMES.split()]
 shared = {"photos": photos, "held_out": 2, "steps_per_epoch": 50}
 one = Settings(stage="psnr", generator=SMALL, **shared)
 two = {**shared, "stage": "gan", "batch_size": 8, "discriminator_steps": 50}
-# VGG19 would be a download.
+# Avoids downloading VGG19.
 two |= {"content_loss": "mse", "discriminator": {"filters": 16}}
 
 
 def train(directory, settings, epochs):
-    """Trains a stage to its end, also if it was stopped before."""
+    """Trains or resumes a stage."""
     if is_run(directory):
         run = TrainingRun.open(directory, settings)
     else:

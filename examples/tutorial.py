@@ -3,35 +3,35 @@ Title: Photo super-resolution with an SRGAN
 Author: The keras_srgan authors
 Date created: 2026/11/25
 Last modified: 2026/11/25
-Description: Train a GAN that enlarges photos 4x per side, on any backend.
+Description: Train a GAN that upscales photos 4x per side, on any backend.
 Accelerator: GPU
 """
 
 """
 ## Introduction
 
-Single-image super-resolution enlarges a photo and restores detail that the
-small photo no longer has. A network that is trained for the smallest pixel
-error averages over all details that are possible, so its results are blurred.
+Single-image super-resolution upscales a photo and restores detail that is
+missing from the small photo. A network that is trained for the lowest pixel
+error predicts the average of all plausible details, so its results are blurry.
 **SRGAN** ([Ledig et al., 2017](https://arxiv.org/abs/1609.04802)) adds two
-losses: a distance between features of VGG19, and the judgment of a
-discriminator, which learns to tell results from photos. The results are
-sharper, and their pixel error is larger: the detail is plausible rather than
-true.
+losses: a distance between VGG19 features, and an adversarial loss from a
+discriminator, which learns to distinguish results from photos. The results are
+sharper, but have a larger pixel error: the detail is plausible rather than
+accurate.
 
 Two other examples on this site train for the pixel error alone:
 
-- [ESPCN](https://keras.io/examples/vision/super_resolution_sub_pixel/), three
-  convolutions, is the fastest.
-- [EDSR](https://keras.io/examples/vision/edsr/), 16 residual blocks, has the
-  smallest error.
+- [ESPCN](https://keras.io/examples/vision/super_resolution_sub_pixel/), with
+  three convolutions, is the fastest.
+- [EDSR](https://keras.io/examples/vision/edsr/), with 16 residual blocks, has
+  the smallest error.
 
-Use those where results are measured or read, and an SRGAN where people look at
-them.
+Use those if results are measured or must be readable, and use an SRGAN if they
+are viewed by people.
 
-Training has two stages, as in the paper: pixel error first, then the GAN from
-those weights. A GAN that starts from random weights learns slowly and is
-unstable.
+Training has two stages, as in the paper. The first stage minimizes the pixel
+error. The second stage trains the GAN, starting from the weights of the first.
+A GAN that starts from random weights learns slowly and is unstable.
 """
 
 """
@@ -65,9 +65,10 @@ keras.utils.set_random_seed(0)
 """
 ## Photos
 
-Random crops of seven photos suffice for a demonstration. Two other photos are
-held out. For the published quality, train on a large dataset such as DIV2K. The
-low-resolution (LR) image of a crop is its antialiased bicubic reduction.
+Random crops of seven photos are enough for a demonstration. Two other photos
+are held out. To reach the published quality, train on a large dataset such as
+DIV2K. The low-resolution (LR) image of a crop is made by antialiased bicubic
+downscaling.
 """
 
 photos = [data.astronaut(), data.rocket(), data.retina()]
@@ -85,7 +86,7 @@ def shrink(images):
 
 
 class Crops(keras.utils.PyDataset):
-    """Yields batches of random LR and HR crops, other ones in each epoch."""
+    """Yields batches of random LR and HR crops, different in each epoch."""
 
     def __init__(self, photos):
         super().__init__()
@@ -113,14 +114,16 @@ test_lr = ops.convert_to_numpy(shrink(test_hr))
 """
 ## The generator
 
-All residual blocks work on the small image, which is fast. The last convolution
-has a channel for each pixel of a 4×4 square, and `depth_to_space` arranges
-these channels in space (sub-pixel convolution, [Shi et al.,
-2016](https://arxiv.org/abs/1609.05158)). It starts at zero and is added to the
-enlarged input, so that an untrained network already returns the photo.
+All residual blocks run at the resolution of the small image, which is fast. The
+last convolution has one channel per color for each pixel of a 4x4 square, and
+`depth_to_space` rearranges these channels into pixels (sub-pixel convolution,
+[Shi et al., 2016](https://arxiv.org/abs/1609.05158)). Its weights start at
+zero, and its output is added to the enlarged input, so an untrained network
+already returns the enlarged photo.
 
-The generator of the paper has batch normalization, 64 filters in 16 blocks, and
-two sub-pixel convolutions of factor 2 before a last convolution at full size.
+The generator of the paper has batch normalization, 16 blocks with 64 filters,
+and two sub-pixel convolutions by a factor of 2, before a last convolution at
+full size.
 """
 
 
@@ -147,8 +150,8 @@ generator = make_generator()
 """
 ## Stage one: pixel error
 
-This is ordinary training with `fit`. The absolute error gives sharper results
-than the squared error.
+This stage uses `fit`. The absolute error gives sharper results than the squared
+error.
 """
 
 
@@ -167,12 +170,12 @@ generator.fit(
 faithful = generator.predict(test_lr, verbose=0)
 
 """
-## The discriminator and the features of VGG19
+## The discriminator and VGG19
 
 The discriminator returns one number per image, the logit of "this is a photo".
 
-Features of VGG19 are compared before they are activated, as [Wang et al.,
-2018](https://arxiv.org/abs/1809.00219) propose: activated features are mostly
+VGG19 features are compared before the activation, as proposed by [Wang et al.,
+2018](https://arxiv.org/abs/1809.00219), because activated features are mostly
 zero.
 """
 
@@ -194,7 +197,7 @@ def make_features():
     layer = vgg.get_layer("block3_conv4")
     layer.activation = keras.activations.linear
     images = keras.Input((CROP, CROP, 3))
-    # VGG19 was trained on BGR images less their mean color.
+    # VGG19 was trained on BGR images minus their mean color.
     bgr = ops.flip(images, axis=-1) - ops.array([103.939, 116.779, 123.68])
     features = keras.Model(vgg.input, layer.output)(bgr)
     model = keras.Model(images, features, name="features")
@@ -208,16 +211,16 @@ features = make_features()
 """
 ## Stage two: the GAN
 
-Each step trains both networks. The discriminator learns to give photos 1 and
-results 0. The generator then learns to get 1 for its results, while the
-discriminator's weights are frozen. `gan` is the generator with both critics
-behind it, so each of the two steps is a `train_on_batch`, which runs on every
-backend. Set `trainable` before each of them, because it tells Keras which
-weights a step may change.
+Each step trains both networks. The discriminator learns to output 1 for photos
+and 0 for results. The generator then learns to make the discriminator output 1
+for its results, while the discriminator's weights are frozen. `gan` is the
+generator followed by the discriminator and VGG19, so each of the two updates is
+a `train_on_batch`, which runs on every backend. Set `trainable` before each
+update, because it tells Keras which weights the update may change.
 
-VGG19 and the discriminator see images through strides of two, and the generator
-writes squares of 4×4 pixels. Together they would draw a grid. So the pixel loss
-also counts errors that repeat every four pixels.
+VGG19 and the discriminator have layers with stride 2, and the generator outputs
+squares of 4x4 pixels. Together, they cause a grid pattern. The pixel loss
+therefore also penalizes errors that repeat every four pixels.
 """
 
 
@@ -263,8 +266,8 @@ sharp = generator.predict(test_lr, verbose=0)
 """
 ## Results
 
-The GAN's results have a lower PSNR than those of stage one, and a smaller
-distance in the features of VGG19, which follows human judgment better.
+The results of the GAN have a lower PSNR than those of stage one, but a smaller
+distance in VGG19 features, which correlates better with human judgment.
 """
 
 bicubic = ops.image.resize(test_lr, test_hr.shape[1:3], "bicubic")
@@ -292,8 +295,9 @@ for column, (name, images) in enumerate(systems.items()):
 figure.savefig("srgan.png", dpi=100)
 
 """
-This takes 9 minutes on a CPU core with JAX, and prints a PSNR of 28.42 dB for
-bicubic, 29.10 for stage one and 28.69 for the SRGAN; VGG19 distances of 480,
-436 and 400. [keras_srgan](https://github.com/keras-srgan/keras-srgan) has
-networks trained for longer, and enlarges whole photos in exact tiles.
+This takes 9 minutes on one CPU core with JAX. It prints a PSNR of 28.42 dB for
+bicubic, 29.10 dB for stage one and 28.69 dB for the SRGAN, and VGG19 distances
+of 480, 436 and 400. [keras_srgan](https://github.com/keras-srgan/keras-srgan)
+provides networks that were trained for longer, and upscales photos of any size
+in tiles without seams.
 """

@@ -1,4 +1,4 @@
-"""Enlarge one photo four times per side, with weights from the package.
+"""Upscale one photo 4x per side, with weights from the package.
 
 python examples/upscale.py photo.jpg large.png
 """
@@ -11,7 +11,7 @@ from keras_srgan.photo import save_photo
 
 photo_file, large_file = sys.argv[1:]
 
-# For a model of your own, give the path of its .keras file.
+# To use your own model, pass the path of its .keras file.
 generator = load_generator("srgan_x4_base")
 large = upscale(
     generator,

@@ -1,7 +1,7 @@
 """Serve the page on this computer: python examples/web/serve.py
 
-Browsers only give a page several threads if its server sends the two headers
-below. With another server, which does not, the page uses one.
+Browsers only allow a page to use several threads if its server sends the two
+headers below. Without them, the page uses one thread.
 """
 
 import argparse
@@ -30,14 +30,14 @@ class Handler(http.server.SimpleHTTPRequestHandler):
 
 
 def make_server(folder, port=0, handler=Handler):
-    """Returns a server of a folder that this computer alone can reach."""
+    """Returns a server of a folder that only this computer can reach."""
     handler = functools.partial(handler, directory=folder)
     return http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
 
 
 @contextlib.contextmanager
 def serving(folder, handler=Handler):
-    """Serves a folder meanwhile, and yields the address."""
+    """Serves a folder while the context is open. Yields the address."""
     with make_server(folder, handler=handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

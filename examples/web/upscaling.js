@@ -51,7 +51,7 @@ async function load(url) {
   for (const device of hasCard ? ["webgpu", "wasm"] : ["wasm"]) {
     const runtime = await importRuntime(device);
     let off;
-    // A card may compute wrong pictures without an error.
+    // A GPU may compute incorrect results without an error.
     try {
       const session = await runtime.InferenceSession.create(model, {
         executionProviders: device === "webgpu" ? ["webgpu", "wasm"] : ["wasm"],
