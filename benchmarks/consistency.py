@@ -1,12 +1,13 @@
-"""Measure --consistent: whether the bound holds, PSNR and time.
+"""Measure --consistent: how often the bound is met, PSNR and time.
 
     python benchmarks/consistency.py --hr Set14/HR --lr Set14/LR_bicubic_x4
     python benchmarks/consistency.py --hr BSD100/HR --lr BSD100/LR_bicubic_x4 \
         --kinds photo JPEG
 
-The table lists, per model and kind of photo, how many photos keep the bound of
-half a level, the largest deviation before and after over all photos, the mean
-PSNR before and after, and the mean time of network and back-projection.
+For each model and kind of photo, the table lists how many photos meet the bound
+of half a level, the largest deviation over all photos before and after, the
+mean PSNR before and after, and the mean times of the network and of
+back-projection.
 """
 
 import argparse

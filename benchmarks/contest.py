@@ -1,8 +1,8 @@
 """Interleaved measurements of several programs on one machine.
 
 Each contender runs in its own process, so frameworks do not share threads or
-memory. All are started and warmed up first. Then each has one turn per round,
-so other load on the machine affects all alike.
+memory. All contenders are first started and warmed up. Then each has one turn
+per round, so other load on the machine affects all of them equally.
 """
 
 import argparse
@@ -27,7 +27,7 @@ def make_parser(description, **rounds):
 
     Args:
         description: String, the docstring of the benchmark.
-        **rounds: `default` and `help` of `--rounds`, if they are others.
+        **rounds: `default` and `help` of `--rounds`, if they differ.
     """
     parser = argparse.ArgumentParser(
         description=description,
@@ -128,7 +128,7 @@ def on_backends(backends, arguments):
 
 
 def serve(turn):
-    """Runs turns on request. To be called in the process of a contender.
+    """Runs turns on request. Call it in the process of a contender.
 
     Args:
         turn: Callable without arguments that does the work. The first call is
@@ -150,7 +150,7 @@ def serve(turn):
 
 
 def _peak_bytes():
-    """Returns the peak memory of the GPU, or of the process without one."""
+    """Returns the peak memory of the GPU or, without one, of the process."""
     torch, jax, tf = map(sys.modules.get, ("torch", "jax", "tensorflow"))
     if torch and torch.cuda.is_available():
         if peak := torch.cuda.max_memory_allocated():

@@ -1,10 +1,11 @@
-"""Measure blends of a faithful and a vivid preset, as --detail makes them.
+"""Evaluate blends of a faithful and a vivid preset, as made by --detail.
 
     python benchmarks/detail.py --hr Set14/HR --lr Set14/LR_bicubic_x4 \
         --vgg-weights imagenet
 
-Center crops of 48 x 48 pixels of the LR images are upscaled, so the perceptual
-distances are not those of whole photos. The table lists means over the photos.
+Only center crops of 48x48 pixels of the LR images are upscaled, so the
+perceptual distances differ from those of whole photos. The table lists means
+over the photos.
 """
 
 import argparse
@@ -40,7 +41,7 @@ SCALE = 4
 
 def crop(image, side):
     top, left = ((length - side) // 2 for length in image.shape[:2])
-    # A multiple of the scale, so that HR and LR crops show the same.
+    # A multiple of the scale, so that HR and LR crops are aligned.
     top, left = top // SCALE * SCALE, left // SCALE * SCALE
     return image[top : top + side, left : left + side], top, left
 

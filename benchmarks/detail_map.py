@@ -1,12 +1,13 @@
-"""Compare the map of --report with the true error.
+"""Compare the map of --report with the actual error.
 
     python benchmarks/detail_map.py --hr BSD100/HR --lr BSD100/LR_bicubic_x4
 
-Center crops of the LR images are upscaled by both networks. The error is that
-of the vivid result against HR, pooled like the map. The first table lists rank
-correlations (Spearman): within each photo, and over the pixels of all photos.
-The local contrast of the photo, which needs no network, is the baseline. The
-second table lists the mean error where the map has given levels.
+Both networks upscale center crops of the LR images. The error is the difference
+between the vivid result and HR, averaged over the same windows as the map. The
+first table lists Spearman rank correlations, within each photo and over the
+pixels of all photos. The baseline is the local contrast of the photo, which
+uses no neural network. The second table lists the mean error by the level of
+the map.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""Measure exported models against Keras and hand-written PyTorch.
+"""Compare exported models with Keras and hand-written PyTorch.
 
     python benchmarks/exports.py
     python benchmarks/exports.py --model srgan_x4 --photo photo.png
 
-A turn upscales one photo in one piece, uint8 to uint8, on the CPU. Keras runs
-on each backend. The hand-written program, `peer.py`, has other weights. The
-table lists times and differences from Keras' output.
+A turn upscales one whole photo, uint8 to uint8, on the CPU. Keras runs on each
+backend. The hand-written program, `peer.py`, has different weights. The table
+lists times and the differences from the output of Keras.
 """
 
 import argparse
@@ -163,7 +163,7 @@ def take_turns(settings):
             path = f"{folder}/model{SUFFIXES[kind]}"
             load_generator(settings.folder).export(path, kind, dtype=dtype)
             turn = LOADERS[format](path)
-            # Some runtimes read their weights in the first call.
+            # Some runtimes load their weights in the first call.
             turn(np.zeros((1, 8, 8, 3), "uint8"))
     photos = np.load(settings.folder / "photo.npy")
     name = f"{format} {dtype} {os.environ['KERAS_BACKEND']}.npy"

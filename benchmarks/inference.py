@@ -1,14 +1,14 @@
-"""Measure upscaling against hand-written PyTorch, onnxruntime and ncnn.
+"""Compare upscaling with hand-written PyTorch, onnxruntime and ncnn.
 
     python benchmarks/inference.py
     python benchmarks/inference.py --size 512 --precision bfloat16
 
 A turn is one call of `upscale`, uint8 to uint8, tile by tile. The hand-written
-program, `peer.py`, processes the photo in one piece, which is faster per pixel
-but takes memory that grows with the photo. So do onnxruntime, with the exported
-network. ncnn, the runtime of realesrgan-ncnn, has the hand-written network and
-processes tiles of 64 pixels without overlap, because its 9x9 convolutions take
-3 GB for each. It needs `pip install ncnn pnnx`.
+program, `peer.py`, processes the whole photo at once, which is faster per
+pixel, but needs memory that grows with the photo. onnxruntime does the same
+with the exported network. ncnn, the runtime of realesrgan-ncnn, runs the
+hand-written network on tiles of 64x64 pixels without overlap, because its 9x9
+convolutions take 3 GB for each tile. It needs `pip install ncnn pnnx`.
 """
 
 import numpy as np

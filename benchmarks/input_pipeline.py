@@ -1,10 +1,10 @@
-"""Measure reading photos against an equivalent PyTorch `DataLoader`.
+"""Compare reading photos with an equivalent PyTorch `DataLoader`.
 
     python benchmarks/input_pipeline.py
     python benchmarks/input_pipeline.py --data PHOTOS --crop random
 
 A turn is an epoch: each photo is decoded, cropped and stacked into a uint8
-batch. Without --data, it reads small JPEGs made from scikit-image's photos.
+batch. Without --data, it reads small JPEGs made from photos of scikit-image.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """The baseline of the benchmarks: the same GAN in plain PyTorch.
 
 The networks, losses and updates are those of `keras_srgan`, in idiomatic
-PyTorch. It does less work: it flips and downscales a batch but does not change
-its colors, and it computes no metrics.
+PyTorch. It does less work: it flips and downscales a batch, but does not
+augment colors or compute metrics.
 """
 
 import torch

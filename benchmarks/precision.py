@@ -1,10 +1,10 @@
-"""Train twice from the same weights: in float32 and in bfloat16.
+"""Train twice from the same weights, in float32 and in bfloat16.
 
     python benchmarks/precision.py PHOTOS --vgg-weights FILE
 
 Both runs start from the preset `srresnet_x4` and use the same batches and
-losses. The program prints the PSNR on held-out photos of each run's averaged
-weights, evaluated in float32, and writes the loss curves to
+losses. The program evaluates each run's averaged weights in float32, prints
+their PSNR on held-out photos, and writes the loss curves to
 `OUT/precision.png`.
 """
 

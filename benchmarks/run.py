@@ -1,12 +1,13 @@
-"""Run the benchmarks and print the tables of docs/performance.md.
+"""Run the benchmarks of docs/performance.md and docs/export.md.
 
     python benchmarks/run.py
     python benchmarks/run.py --only inference many_photos
-    python benchmarks/run.py --quick        # to see that all run
+    python benchmarks/run.py --quick        # check that all benchmarks run
 
-The first lines name the machine and the versions of all packages involved.
-Figures are comparable within a table: its contenders take turns. All tables
-take hours on two cores.
+The first lines of the output name the machine and the package versions. Numbers
+are comparable within a table, because its contenders take turns. All benchmarks
+together take hours on two cores. `precision.py` is not among them, because it
+needs training photos.
 """
 
 import argparse
@@ -30,7 +31,7 @@ PACKAGES = (
     "pillow",
     "onnxruntime",
 )
-# The commands of docs/performance.md, and arguments that make them short.
+# The commands of the two pages, and arguments that shorten them.
 BENCHMARKS = [
     ("train_step.py --steps 1 --rounds 9", "--batch-size 1 --rounds 1"),
     (
@@ -64,7 +65,7 @@ def make_parser():
         "--only", nargs="+", choices=names, default=names, metavar="NAME"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="few rounds of small sizes"
+        "--quick", action="store_true", help="few rounds, small sizes"
     )
     return parser
 
@@ -87,7 +88,7 @@ def describe():
         f"Python {platform.python_version()}"
     ]
     try:
-        # On a machine with other work, ratios mean more than seconds.
+        # On a shared machine, ratios are more reliable than seconds.
         lines[0] += f", load {os.getloadavg()[0]:.1f} at the start"
     except (AttributeError, OSError):
         pass

@@ -1,10 +1,10 @@
-"""Measure the complete GAN step against hand-written PyTorch.
+"""Compare the complete GAN step with hand-written PyTorch.
 
     python benchmarks/train_step.py
     python benchmarks/train_step.py --batch-size 30 --precision bfloat16
     python benchmarks/train_step.py --backends jax --vary batch
 
-A turn is a `fit` over photos in memory: transfer to the device, augmentation,
+A turn is a `fit` on photos in memory: transfer to the device, augmentation,
 both networks, VGG19 (with random weights, which take the same time), both
 updates and the metrics. The hand-written program, `peer.py`, does less work. It
 also runs in channels-last layout and, on a GPU, with `torch.compile`.

@@ -1,12 +1,12 @@
-"""Measure the page in the browser: the time of a photo on the CPU.
+"""Measure the web page: the time to upscale a photo on the CPU.
 
     pip install -e '.[tensorflow,export,browser]'    # and Chromium
     npm install --prefix examples/web
     KERAS_BACKEND=tensorflow python benchmarks/web_page.py
 
-Enlarges one photo in Chromium without WebGPU: with the threads that serve.py
-allows, then with the one that other servers allow. onnxruntime on the same
-processor, without tiles, shows what WebAssembly costs.
+Upscales one photo in Chromium without WebGPU: first with the threads that
+serve.py enables, then with the single thread that other servers allow.
+onnxruntime on the same CPU, without tiles, shows the cost of WebAssembly.
 """
 
 import http.server
@@ -57,7 +57,7 @@ def make_site(folder, settings):
 
 
 def in_browser(browser, folder, handler, rounds):
-    """Returns the seconds of each photo after the first."""
+    """Returns the time of each photo after the first, in seconds."""
     seconds = []
     with SERVE["serving"](folder, handler) as address:
         page = browser.new_page()

@@ -1,10 +1,10 @@
-"""Measure XLA's gradients of a convolution against matrix products.
+"""Compare XLA's weight gradients of convolutions with matrix products.
 
     python benchmarks/weight_gradient.py
 
-The gradient of a kernel is a sum over all positions of input times gradient of
-the output: one matrix product per position of the kernel. Here both ways take
-turns, beside the convolution itself, which has as many operations.
+The gradient of a kernel is a sum over all positions of the input times the
+output gradient: one matrix product per kernel position. Both methods take turns
+with the convolution itself, which has the same number of operations.
 """
 
 import statistics
@@ -65,7 +65,7 @@ def product_gradient(x, kernel, gradient, stride):
 
 
 def measure(case, rounds):
-    """Returns the median seconds of each way, and the operations of each."""
+    """Returns the median seconds of each method, and its operations."""
     batch, side, channels, filters, stride = case
     keys = jax.random.split(jax.random.key(0), 3)
     x = jax.random.normal(keys[0], (batch, side, side, channels))
