@@ -24,7 +24,7 @@ parser = argparse.ArgumentParser(
 )
 add = parser.add_argument
 add("start", metavar="MODEL", help="a preset, or a .keras file")
-add("gan", metavar="MODEL", help="likewise, of the same architecture")
+add("gan", metavar="MODEL", help="a preset or .keras file, same architecture")
 add("--share", type=float, default=0.5, help="of the GAN (default: 0.5)")
 add("--out", required=True, metavar="FILE", help="ends in .keras")
 settings = parser.parse_args()

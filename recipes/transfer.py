@@ -50,7 +50,7 @@ def main():
     )
     add = parser.add_argument
     add("faithful", metavar="MODEL", help="a preset, or a .keras file")
-    add("--vivid", required=True, metavar="MODEL", help="likewise")
+    add("--vivid", required=True, metavar="MODEL", help="a preset or file")
     add(
         "--start",
         required=True,
