@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from keras_srgan.upscaling import Upscaler
     from keras_srgan.upscaling import upscale
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public name to its module. They are imported at the first use, because the
 # command line must start without Keras and choose Keras' backend.

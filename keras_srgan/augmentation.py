@@ -53,8 +53,9 @@ class Augmentation(layers.Layer):
         brightness=0.05,
         contrast=0.05,
         seed=None,
-        turn=False,
         dtype="float32",
+        *,
+        turn=False,
         **kwargs,
     ):
         super().__init__(dtype=dtype, **kwargs)

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 
 
@@ -84,6 +86,23 @@ def check_integer(least: int, multiple: int = 1, /, **arguments) -> None:
         if not is_integer(value, least, multiple):
             raise ValueError(
                 f"`{name}` must be an integer, at least {least}{unit}. "
+                f"Received: {name}={value!r}"
+            )
+
+
+def check_weight(**arguments) -> None:
+    """Raises unless arguments are finite numbers of at least 0.
+
+    Args:
+        **arguments: The values, by the names of the arguments.
+
+    Raises:
+        ValueError: if one is not. The message names the argument.
+    """
+    for name, value in arguments.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(
+                f"`{name}` must be a finite number, at least 0. "
                 f"Received: {name}={value!r}"
             )
 

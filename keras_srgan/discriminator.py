@@ -21,10 +21,10 @@ class Discriminator(keras.Model):
         use_batch_norm: Boolean. Whether batch normalization follows all
             convolutions but the first, as in the paper. Defaults to `False`,
             as in the reference experiment.
+        dtype: Dtype policy (or its name) of the layers inside. The output is
+            float32 regardless of the policy. Defaults to the global policy.
         spectral_normalization: Boolean. Whether each kernel is divided by its
             spectral norm (see `SpectralConv2D`). Defaults to `False`.
-        dtype: Dtype policy (or its name) of the layers inside. The output is
-            float32 whatever it is. Defaults to the global policy.
 
     Input shape: `(batch, height, width, 3)`, RGB in [0, 255], uint8 or float.
 
@@ -55,8 +55,9 @@ class Discriminator(keras.Model):
         self,
         filters=64,
         use_batch_norm=False,
-        spectral_normalization=False,
         dtype=None,
+        *,
+        spectral_normalization=False,
         **kwargs,
     ):
         check_integer(1, filters=filters)
@@ -120,7 +121,7 @@ class UNetDiscriminator(keras.Model):
         filters: Integer. Channels at full size; there are up to 8 times as
             many at an eighth of it. Defaults to `64`.
         dtype: Dtype policy (or its name) of the layers inside. The output is
-            float32 whatever it is. Defaults to the global policy.
+            float32 regardless of the policy. Defaults to the global policy.
 
     Input shape: `(batch, height, width, 3)`, RGB in [0, 255], uint8 or float.
 

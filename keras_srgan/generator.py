@@ -51,6 +51,8 @@ class Generator(keras.Model):
             clipped to [-1, 1]. Must be `"linear"` with
             `upsampling="pixel_shuffle_direct"`. Defaults to `None`: `"tanh"`
             or `"linear"`, depending on `upsampling`.
+        dtype: Dtype policy (or its name) of the layers. The output is always
+            float32. Defaults to the global policy.
         upsampling: String, the layers after the residual blocks.
             `"pixel_shuffle"` is one sub-pixel convolution per factor of 2,
             then a 9x9 convolution at full size, as in the paper.
@@ -59,8 +61,6 @@ class Generator(keras.Model):
             shuffle, added to the nearest-neighbor enlarged input. It takes
             half of the operations and converges in a fraction of the steps.
             Defaults to `"pixel_shuffle"`.
-        dtype: Dtype policy (or its name) of the layers. The output is always
-            float32. Defaults to the global policy.
 
     Input shape: `(batch, height, width, 3)`, RGB in [0, 255], uint8 or float.
 
@@ -96,8 +96,9 @@ class Generator(keras.Model):
         use_end_prelu=False,
         input_mean=127.5,
         output_activation=None,
-        upsampling="pixel_shuffle",
         dtype=None,
+        *,
+        upsampling="pixel_shuffle",
         **kwargs,
     ):
         if scale not in (2, 4, 8):

@@ -13,7 +13,7 @@ from keras_srgan.distribution import FirstProcessCallback
 from keras_srgan.distribution import average
 from keras_srgan.distribution import is_first
 from keras_srgan.losses import VGGContentLoss
-from keras_srgan.optimizers import PlayersOptimizer
+from keras_srgan.optimizers import GANOptimizer
 from keras_srgan.stop_on_non_finite import StopOnNonFinite
 from keras_srgan.trainers import Trainer
 
@@ -244,7 +244,7 @@ class ImageModel(Trainer, keras.Model):
         optimizer = getattr(self, "optimizer", None)
         # Keras wraps an optimizer to scale losses.
         optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        if isinstance(optimizer, PlayersOptimizer):
+        if isinstance(optimizer, GANOptimizer):
             return optimizer.averages()
         return []
 

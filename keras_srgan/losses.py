@@ -51,7 +51,7 @@ class PixelLoss(keras.losses.Loss):
     https://arxiv.org/abs/1609.04802
     """
 
-    def __init__(self, distance="squared", name="pixel_loss", **kwargs):
+    def __init__(self, distance="squared", *, name="pixel_loss", **kwargs):
         super().__init__(name=name, **kwargs)
         self.distance = _check_distance(distance)
 
@@ -109,7 +109,7 @@ class GridLoss(keras.losses.Loss):
     ```
     """
 
-    def __init__(self, scale=4, window=8, name="grid_loss", **kwargs):
+    def __init__(self, scale=4, window=8, *, name="grid_loss", **kwargs):
         super().__init__(name=name, **kwargs)
         check_integer(2, scale=scale)
         check_integer(2, 2, window=window)
@@ -237,10 +237,11 @@ class VGGContentLoss(keras.losses.Loss):
         layer="block5_conv4",
         weights="imagenet",
         vgg_dtype=None,
+        name="vgg_content_loss",
+        *,
         before_activation=False,
         distance="squared",
         feature_scale=1 / 12.75,
-        name="vgg_content_loss",
         **kwargs,
     ):
         super().__init__(name=name, **kwargs)

@@ -1,11 +1,12 @@
 import contextlib
+import warnings
 
 import keras
 import numpy as np
 from keras import ops
 
 
-class PlayersOptimizer(keras.optimizers.MultiOptimizer):
+class GANOptimizer(keras.optimizers.MultiOptimizer):
     """The generator's and the discriminator's optimizers as one optimizer.
 
     A Keras model has one `optimizer`. Keeping both in it makes everything
@@ -43,7 +44,7 @@ class PlayersOptimizer(keras.optimizers.MultiOptimizer):
         generator_optimizer,
         discriminator_optimizer,
         discriminator,
-        name="players_optimizer",
+        name="gan_optimizer",
     ):
         if generator_optimizer is discriminator_optimizer:
             raise ValueError(
@@ -155,3 +156,14 @@ def get_optimizer(optimizer, name: str) -> keras.optimizers.Optimizer:
     if optimizer is None:
         return keras.optimizers.Adam(1e-4, 0.9, 0.999, epsilon=1e-8, name=name)
     return keras.optimizers.get(optimizer)
+
+
+def __getattr__(name):
+    if name != "PlayersOptimizer":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        "`PlayersOptimizer` is now `GANOptimizer`.",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return GANOptimizer

@@ -13,7 +13,7 @@ MARGIN = 24
 GAP = 12
 CELL_WIDTH = 192
 INK = (33, 37, 41)
-GREY = (108, 117, 125)
+GRAY = (108, 117, 125)
 
 
 def contact_sheet(
@@ -77,7 +77,7 @@ def contact_sheet(
                 draw.text(
                     (center, top + size[1] + foot // 2),
                     f"{float(figure[0]):.2f} dB",
-                    GREY,
+                    GRAY,
                     caption_font,
                     anchor="mm",
                 )

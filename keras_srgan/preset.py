@@ -18,13 +18,13 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 
 from keras_srgan.download import get_file
+from keras_srgan.files import replacing
 from keras_srgan.preset_layout import from_hub_config
 from keras_srgan.preset_layout import named_layers
 from keras_srgan.preset_layout import read_weights
@@ -255,8 +255,7 @@ def save_preset(
     is_head = [name.startswith(("upscale_", "rgb_")) for name, _ in layers]
     head = is_head.index(True)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".") as parent:
-        partial = Path(parent, "preset")
+    with replacing(folder) as partial:
         partial.mkdir()
         write_weights(layers[:head], partial / BACKBONE_WEIGHTS)
         write_weights(layers[head:], partial / TASK_WEIGHTS)
@@ -280,11 +279,6 @@ def save_preset(
         ):
             _write_text(partial / name, json.dumps(content, indent=4) + "\n")
         _write_text(partial / CARD, text)
-        # No system replaces a folder in one step. The former one is deleted
-        # with the temporary folder, once the new one is in its place.
-        if folder.exists():
-            folder.rename(Path(parent, "former"))
-        partial.rename(folder)
 
 
 def _names():

@@ -1,11 +1,10 @@
-import math
-
 import keras
 from keras import ops
 
 from keras_srgan.adversarial import ADVERSARIAL_LOSSES
 from keras_srgan.augmentation import Augmentation
 from keras_srgan.checks import check_built
+from keras_srgan.checks import check_weight
 from keras_srgan.degradations import Degradation
 from keras_srgan.discriminator import Discriminator
 from keras_srgan.export import export
@@ -16,7 +15,7 @@ from keras_srgan.losses import PixelLoss
 from keras_srgan.losses import VGGContentLoss
 from keras_srgan.losses import get_loss
 from keras_srgan.metrics import PSNR
-from keras_srgan.optimizers import PlayersOptimizer
+from keras_srgan.optimizers import GANOptimizer
 from keras_srgan.optimizers import get_optimizer
 
 
@@ -27,7 +26,7 @@ class SRGAN(ImageModel):
     A batch is just HR photos: they are augmented and degraded on the
     accelerator. The model's outputs are those of its generator. A new `SRGAN`
     is compiled with the settings of the reference experiment, so
-    `SRGAN().fit(photos, epochs=60)` is a whole program.
+    `SRGAN().fit(photos, epochs=60)` is a complete training program.
 
     Args:
         generator: `keras.Model` from LR to HR images with an integer `scale`.
@@ -35,12 +34,12 @@ class SRGAN(ImageModel):
         discriminator: `keras.Model` from images to logits. Defaults to
             `Discriminator()`.
         augmentation: `keras.layers.Layer` applied to HR photos in training.
-            Defaults to `Augmentation()`; `keras.layers.Identity()` is none.
+            Defaults to `Augmentation()`; use `Identity()` for none.
         degradation: `keras.layers.Layer` from HR photos to LR images, `scale`
             times smaller. Defaults to `Degradation(scale)`.
         dtype: Dtype policy (or its name) of the default networks. Defaults to
             the generator's, or else to the global policy. Images and losses
-            are float32 whatever it is.
+            are float32 regardless of the policy.
         compile: Boolean. Whether to compile the model with the settings of
             the reference experiment. A model that is loaded is only compiled
             as it was saved. Defaults to `True`.
@@ -171,14 +170,15 @@ class SRGAN(ImageModel):
         content_loss="vgg",
         adversarial_weight=1e-3,
         pixel_weight=0.0,
-        adversarial_loss="vanilla",
-        pixel_loss="mse",
-        grid_weight=0.0,
         metrics=None,
         run_eagerly=False,
         steps_per_execution=1,
         jit_compile="auto",
         auto_scale_loss=True,
+        *,
+        adversarial_loss="vanilla",
+        pixel_loss="mse",
+        grid_weight=0.0,
     ):
         """Configures losses and optimizers; the defaults are the reference's.
 
@@ -197,6 +197,10 @@ class SRGAN(ImageModel):
             pixel_weight: Float, at least 0. Weight of `pixel_loss` next to
                 the content loss; it prevents shifts of color. Defaults to
                 `0.0`.
+            metrics: List of `keras.metrics.Metric` of HR and generated
+                images. Defaults to PSNR on Y, `scale` border pixels shaved.
+            run_eagerly, steps_per_execution, jit_compile, auto_scale_loss:
+                As in `keras.Model.compile`.
             adversarial_loss: String. `"vanilla"`, the cross-entropy of the
                 paper; `"relativistic"`, the relativistic average of ESRGAN;
                 `"hinge"`; or `"least_squares"`. Defaults to `"vanilla"`.
@@ -206,10 +210,6 @@ class SRGAN(ImageModel):
                 prevents a grid with the period of the LR pixels. HR images
                 must then be at least `8 * scale` pixels high and wide.
                 Defaults to `0.0`.
-            metrics: List of `keras.metrics.Metric` of HR and generated
-                images. Defaults to PSNR on Y, `scale` border pixels shaved.
-            run_eagerly, steps_per_execution, jit_compile, auto_scale_loss:
-                As in `keras.Model.compile`.
 
         Raises:
             ValueError: if a loss or an optimizer is unknown or a weight is
@@ -231,16 +231,11 @@ class SRGAN(ImageModel):
         )
         ```
         """
-        for name, weight in (
-            ("adversarial_weight", adversarial_weight),
-            ("pixel_weight", pixel_weight),
-            ("grid_weight", grid_weight),
-        ):
-            if not 0 <= weight < math.inf:
-                raise ValueError(
-                    f"`{name}` must be a finite number, at least 0. "
-                    f"Received: {name}={weight!r}"
-                )
+        check_weight(
+            adversarial_weight=adversarial_weight,
+            pixel_weight=pixel_weight,
+            grid_weight=grid_weight,
+        )
         if adversarial_loss not in ADVERSARIAL_LOSSES:
             raise ValueError(
                 f"`adversarial_loss` must be one of {[*ADVERSARIAL_LOSSES]}. "
@@ -261,14 +256,14 @@ class SRGAN(ImageModel):
                 "content_loss": content_loss,
                 "adversarial_weight": adversarial_weight,
                 "pixel_weight": pixel_weight,
-                "adversarial_loss": adversarial_loss,
-                "pixel_loss": pixel_loss,
-                "grid_weight": grid_weight,
                 "metrics": metrics,
                 "run_eagerly": run_eagerly,
                 "steps_per_execution": steps_per_execution,
                 "jit_compile": jit_compile,
                 "auto_scale_loss": auto_scale_loss,
+                "adversarial_loss": adversarial_loss,
+                "pixel_loss": pixel_loss,
+                "grid_weight": grid_weight,
             }
         )
         self.content_loss = get_loss("content_loss", content_loss, named)
@@ -279,7 +274,7 @@ class SRGAN(ImageModel):
         self.pixel_weight = pixel_weight
         self.grid_weight = grid_weight
         super().compile(
-            optimizer=PlayersOptimizer(
+            optimizer=GANOptimizer(
                 get_optimizer(generator_optimizer, "generator_adam"),
                 get_optimizer(discriminator_optimizer, "discriminator_adam"),
                 self.discriminator,
@@ -296,7 +291,7 @@ class SRGAN(ImageModel):
         self._compile_metrics.build(images, images)
 
     @property
-    def players(self) -> list:
+    def network_variables(self) -> list:
         """The trainable variables of the generator and the discriminator."""
         return [
             self.generator.trainable_variables,

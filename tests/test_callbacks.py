@@ -466,6 +466,12 @@ def test_old_names_are_deprecated(name):
         assert issubclass(getattr(callbacks, name), keras.callbacks.Callback)
 
 
+def test_run_backup_keeps_callbacks_with_a_state_only(tmp_path):
+    # The second argument of BackupAndRestore was `delete_checkpoint`.
+    with pytest.raises(ValueError, match="`callbacks` must.*=\\(False,\\)"):
+        callbacks.RunBackup(tmp_path, False)
+
+
 def test_best_checkpoint_names_what_it_does_not_know(start, tmp_path):
     with pytest.raises(ValueError, match="`mode`.*'most'"):
         callbacks.BestCheckpoint(tmp_path, mode="most")

@@ -105,8 +105,8 @@ def rotated():
 REAL = {
     # name: (photo, options of its file, mode and name of the result)
     "1_bit.png": (photo("1"), {}, "L", "1_bit.png"),
-    "grey.png": (photo("L"), {}, "L", "grey.png"),
-    "grey_alpha.png": (transparent("LA"), {}, "LA", "grey_alpha.png"),
+    "gray.png": (photo("L"), {}, "L", "gray.png"),
+    "gray_alpha.png": (transparent("LA"), {}, "LA", "gray_alpha.png"),
     "16_bit.png": (sixteen_bits(), {}, "I;16", "16_bit.png"),
     "palette.gif": (photo("L").quantize(8), {}, "RGB", "palette.png"),
     "palette.png": (with_transparent_color(), {}, "RGBA", "palette.png"),

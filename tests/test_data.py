@@ -42,7 +42,7 @@ def numbers(batches):
 # === load_image ===
 
 
-def grey_ramp():
+def gray_ramp():
     return np.tile(np.arange(0, 240, 10, "uint8"), (16, 1))
 
 
@@ -58,18 +58,18 @@ def test_lossless_rgb_comes_out_as_it_is(tmp_path, suffix):
     np.testing.assert_array_equal(photo, pixels)
 
 
-def test_grey_and_bilevel(tmp_path):
-    Image.fromarray(grey_ramp()).save(tmp_path / "grey.png")
-    photo = load_image(tmp_path / "grey.png")
-    np.testing.assert_array_equal(photo, np.stack([grey_ramp()] * 3, -1))
+def test_gray_and_bilevel(tmp_path):
+    Image.fromarray(gray_ramp()).save(tmp_path / "gray.png")
+    photo = load_image(tmp_path / "gray.png")
+    np.testing.assert_array_equal(photo, np.stack([gray_ramp()] * 3, -1))
 
-    Image.fromarray(grey_ramp() > 100).save(tmp_path / "bilevel.png")
+    Image.fromarray(gray_ramp() > 100).save(tmp_path / "bilevel.png")
     photo = load_image(str(tmp_path / "bilevel.png"))
-    np.testing.assert_array_equal(photo[..., 1], 255 * (grey_ramp() > 100))
+    np.testing.assert_array_equal(photo[..., 1], 255 * (gray_ramp() > 100))
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_16_bit_grey_is_scaled_not_clipped(tmp_path, suffix):
+def test_16_bit_gray_is_scaled_not_clipped(tmp_path, suffix):
     values = np.array([[0, 128, 129, 257, 32896, 65407, 65535]], "uint16")
     Image.fromarray(values).save(tmp_path / f"deep.{suffix}")
     photo = load_image(tmp_path / f"deep.{suffix}")
@@ -77,7 +77,7 @@ def test_16_bit_grey_is_scaled_not_clipped(tmp_path, suffix):
     assert photo[0, :, 0].tolist() == [0, 0, 1, 1, 128, 255, 255]
 
 
-def test_32_bit_integer_grey_is_taken_for_16_bits(tmp_path):
+def test_32_bit_integer_gray_is_taken_for_16_bits(tmp_path):
     values = np.array([[0, 257, 65535]], "int32")
     Image.fromarray(values).save(tmp_path / "deep.tif")
     photo = load_image(tmp_path / "deep.tif")

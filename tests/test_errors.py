@@ -119,7 +119,7 @@ def test_compile_arguments(srgan, arguments, message):
         srgan.compile(**arguments)
 
 
-def test_one_optimizer_for_two_players(srgan):
+def test_one_optimizer_for_two_networks(srgan):
     adam = keras.optimizers.Adam()
     with pytest.raises(ValueError, match="two objects"):
         srgan.compile(adam, adam, content_loss="mse")

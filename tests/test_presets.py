@@ -177,13 +177,13 @@ def test_training_continues_from_a_preset(packed, photos):
     before = weights(Generator.from_preset(packed))
     for a, b in zip(before, weights(srgan.generator), strict=True):
         np.testing.assert_array_equal(a, b)
-    players = srgan.generator, srgan.discriminator
-    start = [weights(player) for player in players]
+    networks = srgan.generator, srgan.discriminator
+    start = [weights(network) for network in networks]
     srgan.compile(content_loss="mse")
     history = srgan.fit(photos, batch_size=4, verbose=0).history
     assert np.isfinite(history["loss"]).all()
-    for player, was in zip(players, start, strict=True):
-        assert not np.array_equal(weights(player)[0], was[0])
+    for network, was in zip(networks, start, strict=True):
+        assert not np.array_equal(weights(network)[0], was[0])
 
 
 def test_the_discriminator_has_the_policy_of_the_generator(packed):

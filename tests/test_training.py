@@ -40,7 +40,7 @@ def test_a_new_srgan_is_compiled_with_the_reference_settings():
     assert srgan.scale == 4
 
 
-def test_fit_trains_both_players(make_srgan, photos):
+def test_fit_trains_both_networks(make_srgan, photos):
     srgan = make_srgan()
     before = weights(srgan.generator), weights(srgan.discriminator)
     history = srgan.fit(photos, batch_size=4, epochs=2, verbose=0).history
@@ -103,7 +103,7 @@ def test_without_an_adversary_the_discriminator_is_left_alone(
     assert not any(moved(before[1], [np.array(v.numpy()) for v in state]))
 
 
-def test_averaged_weights_replace_those_of_the_players_that_moved(
+def test_averaged_weights_replace_those_of_the_networks_that_moved(
     make_srgan, photos
 ):
     def adam():
@@ -360,7 +360,7 @@ def test_keras_callbacks_work(make_srgan, photos, tmp_path):
     keras.saving.load_model(tmp_path / "best.keras")
 
 
-def test_batch_norm_statistics_of_both_players_follow_the_photos(photos):
+def test_batch_norm_statistics_of_both_networks_follow_the_photos(photos):
     srgan = SRGAN(
         Generator(num_blocks=1, filters=4, use_batch_norm=True),
         Discriminator(filters=2, use_batch_norm=True),

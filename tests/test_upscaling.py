@@ -400,12 +400,12 @@ def test_modes(nearest, mode):
         )
 
 
-def test_grey_is_the_luma_of_what_the_network_makes_of_it(generator):
-    grey = Image.fromarray(noise(9, 9))
-    colored = upscale(generator, grey.convert("RGB"))
+def test_gray_is_the_luma_of_what_the_network_makes_of_it(generator):
+    gray = Image.fromarray(noise(9, 9))
+    colored = upscale(generator, gray.convert("RGB"))
     assert levels(colored).std(axis=-1).max() > 1
     np.testing.assert_allclose(
-        levels(upscale(generator, grey)), levels(colored.convert("L")), atol=1
+        levels(upscale(generator, gray)), levels(colored.convert("L")), atol=1
     )
 
 

@@ -41,9 +41,9 @@ class RunBackup(keras.callbacks.Callback):
             `True`.
 
     Raises:
-        ValueError: at the start of training, if the model is not built,
-            `directory` cannot be written to, or its file is damaged or of
-            another model.
+        ValueError: if a callback has no state; at the start of training, if
+            the model is not built, `directory` cannot be written to, or its
+            file is damaged or of another model.
 
     Example:
 
@@ -70,6 +70,11 @@ class RunBackup(keras.callbacks.Callback):
         delete_checkpoint: bool = True,
     ):
         super().__init__()
+        if not all(hasattr(callback, "get_state") for callback in callbacks):
+            raise ValueError(
+                "`callbacks` must have `get_state` and `set_state`. "
+                f"Received: callbacks={callbacks}"
+            )
         self.directory = pathlib.Path(directory)
         self.callbacks = callbacks
         self.delete_checkpoint = delete_checkpoint

@@ -28,7 +28,7 @@ class Trainer:
         # A pullback returns the gradients of all variables. The compiler
         # removes the computation of those that are not used.
         gradients = []
-        for i, variables in enumerate(self.players[: len(losses)]):
+        for i, variables in enumerate(self.network_variables[: len(losses)]):
             one_hot = [
                 jax.numpy.full_like(loss, i == j)
                 for j, loss in enumerate(losses)

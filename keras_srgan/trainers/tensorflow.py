@@ -23,7 +23,9 @@ class Trainer:
             ]
         gradients = [
             gradient
-            for loss, variables in zip(losses, self.players, strict=False)
+            for loss, variables in zip(
+                losses, self.network_variables, strict=False
+            )
             for gradient in tape.gradient(loss, variables)
         ]
         self.optimizer.apply(gradients)

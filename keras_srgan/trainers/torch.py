@@ -12,7 +12,9 @@ class Trainer:
     def train_step(self, data):
         losses, logs = self.compute_losses(data, training=True)
         gradients = []
-        for loss, variables in zip(losses, self.players, strict=False):
+        for loss, variables in zip(
+            losses, self.network_variables, strict=False
+        ):
             # Both losses depend on the same generated images, so their graph
             # must outlive the first call.
             gradients += torch.autograd.grad(
