@@ -40,7 +40,7 @@ MAX_ENLARGED = 1.2
 # A state is kept if at least this share of the held-out photos is better.
 MIN_BETTER = 2 / 3
 
-# Short epochs, as each ends with a look at the held-out photos.
+# Short epochs, because each ends with an evaluation on the held-out photos.
 SETTINGS = {
     "psnr": {"learning_rate": 1e-4, "steps_per_epoch": 50, "average": 0.99},
     "gan": {
@@ -74,7 +74,7 @@ SETTINGS = {
 class Verdict:
     """Whether an adapted model is better than before.
 
-    `str(verdict)` says it in words.
+    `str(verdict)` is a one-line summary.
 
     Attributes:
         better: Integer. The held-out photos on which it is better.
@@ -99,9 +99,9 @@ class Verdict:
 
 
 class Adaptation(TrainingRun):
-    """A training run that adapts a model to somebody's photos.
+    """A training run that adapts a model to a user's photos.
 
-    It starts from a trained model and looks at held-out photos after each
+    It starts from a trained model and evaluates on held-out photos after each
     epoch: see `HeldOutCheckpoint`. `conclude` keeps the best state, if it is
     better than the model at the start. Like any `TrainingRun`, it can be
     killed and resumed at any time.
@@ -218,7 +218,7 @@ def adaptation_settings(
 ) -> tuple[Settings, list[str]]:
     """Returns the settings of an `Adaptation` to the photos of a folder.
 
-    All photos are measured. Those that would spoil a model are left out: too
+    All photos are measured. Those that would harm a model are left out: too
     small, blurred, noisy, strongly compressed or enlarged before. An eighth
     of the others, at least 4, is held out. LR images are degraded as the
     photos are.
@@ -226,16 +226,16 @@ def adaptation_settings(
     Args:
         folder: Path of the folder.
         model: Preset or `.keras` file to start from. One that has been trained
-            with a discriminator is trained so again, which needs the weights
-            of VGG19; others keep the highest PSNR.
+            with a discriminator is trained adversarially again, which needs
+            the weights of VGG19; others keep the highest PSNR.
         **given: Further `Settings`, instead of the defaults.
 
     Returns:
-        A tuple: `Settings`, and a list of lines that say what was found.
+        A tuple: `Settings`, and the lines of the measurement report.
 
     Raises:
         ValueError: if the folder holds fewer than 12 photos to learn from. The
-            message says why. Also if there is no such model.
+            message gives the reasons. Also if there is no such model.
         OSError: if the model is missing or damaged.
     """
     start = recipe.load_start(model)
@@ -309,7 +309,7 @@ def _select(folder):
 
 
 def _find_fault(photo: PhotoMeasurement, side, reduction):
-    """Returns what makes a photo unfit to learn from, or `None`."""
+    """Returns the reason for excluding a photo, or `None`."""
     if side < MIN_SIDE:
         return f"smaller than {MIN_SIDE} pixels per side"
     if photo.quality and photo.quality < MIN_QUALITY:
@@ -328,7 +328,7 @@ def _get_score(settings):
 
 
 def _watches_features(settings):
-    # The default would be a download that nobody asked for.
+    # The default would cause an unrequested download.
     return settings.content_loss == "vgg" or settings.vgg_weights != "imagenet"
 
 

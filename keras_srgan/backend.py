@@ -11,9 +11,9 @@ BACKENDS = ("tensorflow", "jax", "torch")
 def import_keras() -> None:
     """Imports Keras on an installed backend, for the command line.
 
-    What TensorFlow's libraries log while they are imported is dropped, unless
-    `TF_CPP_MIN_LOG_LEVEL` is set. JAX keeps compiled programs in the user's
-    cache folder, unless `JAX_COMPILATION_CACHE_DIR` is set.
+    Log output of TensorFlow's libraries is suppressed while they are imported,
+    unless `TF_CPP_MIN_LOG_LEVEL` is set. JAX keeps compiled programs in the
+    user's cache folder, unless `JAX_COMPILATION_CACHE_DIR` is set.
 
     Raises:
         ImportError: if there is no backend: see `choose_backend`.
@@ -26,7 +26,7 @@ def import_keras() -> None:
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         importlib.import_module("keras")
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # later: errors alone
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # errors only, from now on
     # The libraries write to the descriptor before they read that variable.
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -44,9 +44,9 @@ def choose_backend() -> None:
     """Sets `KERAS_BACKEND` to an installed backend, unless one is chosen.
 
     Importing the package without TensorFlow calls it, so that one installed
-    backend is enough.
-    `KERAS_BACKEND` decides, then Keras' configuration file, then the first of
-    `BACKENDS` that is installed. Keras must not have been imported.
+    backend is enough. `KERAS_BACKEND` decides, then Keras' configuration file,
+    then the first of `BACKENDS` that is installed. Keras must not have been
+    imported.
 
     Raises:
         ImportError: if no backend is installed, or not the one that
@@ -88,7 +88,7 @@ def _read_config():
 
 
 def _set_jax_cache():
-    """Makes JAX find programs again that an earlier command compiled."""
+    """Enables JAX's persistent compilation cache."""
     # JAX reads these variables when it is imported.
     name = "JAX_COMPILATION_CACHE_DIR"
     if name in os.environ:
@@ -100,7 +100,7 @@ def _set_jax_cache():
         return
     if os.access(folder, os.W_OK | os.X_OK):
         os.environ[name] = str(folder)
-        # By default, JAX drops what took less than a second.
+        # By default, JAX does not cache compilations under one second.
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 

@@ -4,11 +4,11 @@ import numpy as np
 
 
 def check_images(images, name: str) -> None:
-    """Raise unless `images` is a batch of RGB photos, as far as shapes tell.
+    """Raises unless `images` is a batch of RGB photos.
 
     Args:
         images: Array or tensor, perhaps symbolic: unknown sizes pass.
-        name: String. What the error calls it.
+        name: String. Name used in the error.
 
     Raises:
         ValueError: if `images` is not of shape `(batch, height, width, 3)` or
@@ -31,11 +31,11 @@ def check_images(images, name: str) -> None:
 
 
 def check_range(images: np.ndarray, name: str) -> None:
-    """Raise unless the values of `images` are levels in [0, 255].
+    """Raises unless the values of `images` are levels in [0, 255].
 
     Args:
         images: NumPy array of images.
-        name: String. What the error calls it.
+        name: String. Name used in the error.
 
     Raises:
         ValueError: if a value is not finite or outside [0, 255], or if all
@@ -153,7 +153,7 @@ def check_built(**networks) -> None:
         **networks: The network, by the name of the argument that gave it.
 
     Raises:
-        ValueError: if it is not built. The message has the name.
+        ValueError: if it is not built. The message names the argument.
     """
     ((name, network),) = networks.items()
     if not network.built:

@@ -14,14 +14,14 @@ COMMANDS = {
     "adapt": "adapt a model to your photos",
     "evaluate": "measure models against HR photos",
     "export": "write a model for another runtime (ONNX, LiteRT, …)",
-    "verify": "check that a runtime computes an ONNX or LiteRT file rightly",
+    "verify": "check that a runtime computes an ONNX or LiteRT file correctly",
     "import-torch": "convert a PyTorch checkpoint to a Keras model",
     "presets": "list the models in the package",
 }
-# Those that run without Keras.
+# Commands that do not need Keras.
 LIGHT = {"presets", "verify"}
 INTERRUPTED = 130
-# That of rich, and the one that Python's documentation recommends.
+# The exit status that rich and Python's documentation use.
 BROKEN_PIPE = 1
 
 

@@ -19,7 +19,7 @@ BOUND = 0.5
 # correction would only move them elsewhere.
 REST = 0.3
 # Back-projection converges below 2, and large steps are faster. With steps of
-# one size, the rounding to 8 bits can make the same pixels jump for ever.
+# one size, the rounding to 8 bits can make the same pixels oscillate forever.
 STEPS = (1.9, 1.6, 1.2)
 SWEEPS = 1000
 # Sweeps without progress after which the largest deviation counts as final.
@@ -68,7 +68,7 @@ def measure_deviation(
         A `Deviation`.
 
     Raises:
-        ValueError: if the sizes or the channels do not fit.
+        ValueError: if the sizes or the channels do not match.
 
     Example:
 
@@ -100,11 +100,11 @@ def make_consistent(
 ) -> Picture:
     """Changes an enlarged photo until it shrinks to the photo.
 
-    Iterative back-projection: the picture is shrunk by antialiased bicubic,
-    and its differences from the photo are enlarged and added, until the
-    deviation is at most half a level of 255 at each pixel. It is that of the
-    rounded pixels. Pictures are processed in tiles, with the surroundings
-    that the interpolation uses, so the result does not depend on the tiles.
+    Iterative back-projection: the picture is shrunk by antialiased bicubic, and
+    its differences from the photo are enlarged and added, until the deviation
+    is at most half a level of 255 at each pixel. The deviation is computed from
+    rounded pixels. Pictures are processed in tiles, with the surroundings that
+    the interpolation uses, so the result does not depend on the tiles.
 
     Some photos, such as checkerboards of black and white pixels, are not the
     bicubic reduction of any picture.
@@ -122,7 +122,7 @@ def make_consistent(
         A picture of the kind, size and dtype of `large`.
 
     Raises:
-        ValueError: if the sizes or the channels do not fit; or if the
+        ValueError: if the sizes or the channels do not match; or if the
             deviation remains larger than half a level, and `allow_deviation`
             is `False`. The message names the largest and its place.
 

@@ -41,8 +41,8 @@ class ImageFolder(EpochDataset):
             on average; above 1 only with `crop="random"`. Defaults to `1`.
         shuffle: Boolean. Whether each epoch has its own order. It also drops
             the last batch if it is not full, so that training compiles for
-            one shape (except in a folder with less than one batch). Without
-            it every photo comes, in the order of `files`, and the last batch
+            one shape (except in a folder with less than one batch). Otherwise
+            every photo is used, in the order of `files`, and the last batch
             may be smaller. Defaults to `True`.
         seed: Non-negative integer. Seed of the order and of the random crops.
             Defaults to `0`.
@@ -55,10 +55,9 @@ class ImageFolder(EpochDataset):
             that do not fit in memory, about 3 bytes per pixel: a crop is then
             read without the rest of its photo. Defaults to `None`: such
             photos are decoded each time.
-        workers: Integer. Threads that read the next batches, as many as there
-            are threads, while the model is busy, as long as batches are
-            requested in order. `0` reads in the calling thread. Defaults to
-            `2`.
+        workers: Integer. Threads that read the next batches, one batch per
+            thread, while the model is busy, as long as batches are requested
+            in order. `0` reads in the calling thread. Defaults to `2`.
         sampling: `"photos"` to take equally many crops of each photo, or
             `"pixels"` to take them in proportion to the pixels of a photo, up
             to 0.4 megapixels, so that small photos are not overrepresented;
@@ -66,7 +65,8 @@ class ImageFolder(EpochDataset):
             `"photos"`.
         max_megapixels: Float. Photos with more are halved in size, as often
             as needed, when they are read: photos of many megapixels are soft
-            at the scale of a pixel. Defaults to `None`: no photo is.
+            at the scale of a pixel. Defaults to `None`: photos are never
+            shrunk.
 
     Attributes:
         files: List of `pathlib.Path`. The photos.
@@ -76,10 +76,10 @@ class ImageFolder(EpochDataset):
         uint8 array of shape `(batch, crop_size, crop_size, 3)`, RGB.
 
     Raises:
-        ValueError: An argument is wrong, the folder is missing or holds no
+        ValueError: if an argument is wrong, the folder is missing or holds no
             photo, or none of its photos can be used; with
-            `on_error="raise"`, a photo is too small.
-        OSError: With `on_error="raise"`, a file cannot be read.
+            `on_error="raise"`, if a photo is too small.
+        OSError: with `on_error="raise"`, if a file cannot be read.
 
     Example:
 
@@ -116,9 +116,9 @@ class ImageFolder(EpochDataset):
         sampling: str = "photos",
         max_megapixels: float | None = None,
     ):
-        # No workers of Keras: when an epoch is cut short, and Keras cuts one
-        # to build a model, the batches that its threads have begun appear in
-        # the next epoch.
+        # Keras' own workers are not used: when an epoch is cut short, batches
+        # they have prefetched leak into the next epoch. Keras cuts one short
+        # to build a model.
         super().__init__(workers=0)
         check_integer(
             1,
@@ -190,7 +190,7 @@ class ImageFolder(EpochDataset):
     def __getitem__(self, index):
         epoch, index = self.epoch, range(len(self))[index]
         in_memory = len(self._cache) + len(self._bad) == len(set(self.files))
-        # Handing off costs more than copying from memory.
+        # A thread's task costs more than copying from memory.
         if in_memory or not self.threads:
             return self._batch(epoch, index)
         ahead = self._ahead
@@ -208,8 +208,8 @@ class ImageFolder(EpochDataset):
     def set_epoch(self, epoch: int):
         """Chooses the epoch whose order and crops the batches follow.
 
-        `SRGAN.fit` calls it as each epoch begins. Elsewhere Keras moves it on
-        by one after each epoch, counting from 1.
+        `SRGAN.fit` calls it as each epoch begins. Otherwise Keras increments
+        it after each epoch, counting from 1.
 
         Args:
             epoch: Non-negative integer.
@@ -221,27 +221,29 @@ class ImageFolder(EpochDataset):
         self.epoch += 1
 
     def set_share(self, index: int, count: int, devices: int | None = None):
-        """Chooses the part of each batch that is read and given out.
+        """Chooses the part of each batch that is read and returned.
 
-        `SRGAN.fit` calls it, so that where several processes train together
-        each reads its own photos and all of them the batches that one would.
+        `SRGAN.fit` calls it where several processes train together, so that
+        each process reads its own photos and together they form the batches
+        of a single process.
 
         Args:
             index: Integer. The part, from 0.
-            count: Integer. How many parts there are, all of one size.
-            devices: Integer, a multiple of `count`. How many devices divide
-                all parts of a batch between them. Defaults to `count`.
+            count: Integer. The number of parts, which are of equal size.
+            devices: Integer, a multiple of `count`. The number of devices
+                that divide all parts of a batch. Defaults to `count`.
 
         Raises:
-            ValueError: a batch cannot be divided between so many devices.
+            ValueError: if a batch cannot be divided between this number of
+                devices.
         """
         sizes = [len(self._positions(i, 0, 1)) for i in (0, len(self) - 1)]
         devices = devices or count
         if any(size % devices for size in sizes):
             raise ValueError(
                 f"`batch_size` must be a multiple of {devices}, the number of "
-                "devices that share each batch, and so must what is left "
-                f"for the last. Received: batch_size={self.batch_size}, "
+                "devices that share each batch, and so must the size of the "
+                f"last batch. Received: batch_size={self.batch_size}, "
                 f"batches of {' to '.join(map(str, sizes))} photos"
             )
         self._share = (index, count)
@@ -262,7 +264,7 @@ class ImageFolder(EpochDataset):
             one, and the files held out, unshuffled and cropped at the center.
 
         Raises:
-            ValueError: One of the parts would have no file.
+            ValueError: if one of the parts would have no file.
         """
         count = held_out
         if isinstance(held_out, float) and 0 < held_out < 1:
@@ -302,7 +304,7 @@ class ImageFolder(EpochDataset):
 
     def _begin(self, epoch, index):
         """Starts reading a batch, unless started; returns a future."""
-        # A whole batch: handing over costs more than reading a small photo.
+        # A whole batch: a task costs more than reading a small photo.
         return self._ahead.get((epoch, index)) or self._pool.submit(
             self._batch, epoch, index
         )

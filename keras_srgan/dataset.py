@@ -40,9 +40,9 @@ class EpochDataset(keras.utils.PyDataset):
 class ShortEpochs(EpochDataset):
     """A dataset in epochs of a fixed number of steps.
 
-    Training saves its state after each epoch. This makes an epoch as short as
-    losing one may cost, however large the dataset is; batches follow each
-    other as in the whole dataset.
+    Training saves its state after each epoch. Use short epochs so that little
+    work is lost if a run is killed. Batches follow each other as in the whole
+    dataset.
 
     Args:
         dataset: `EpochDataset`, such as an `ImageFolder`.

@@ -32,8 +32,8 @@ def read_deep_color(path: str | os.PathLike) -> np.ndarray | None:
         or one with premultiplied alpha.
 
     Raises:
-        ImportError: tifffile is not installed.
-        OSError: The file is not a photo, or is damaged.
+        ImportError: if tifffile is not installed.
+        OSError: if the file is not a photo, or is damaged.
 
     Example:
 
@@ -63,7 +63,7 @@ def read_deep_color(path: str | os.PathLike) -> np.ndarray | None:
             if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE:
                 pixels = np.moveaxis(pixels, 0, -1)
             orientation = page.tags.get(int(ExifTags.Base.Orientation))
-    # tifffile raises nearly anything on damaged files.
+    # On damaged files, tifffile raises arbitrary exceptions.
     except Exception as error:
         raise OSError(f"Cannot read photo {path}: {error}") from error
     turn = TURNS.get(orientation and orientation.value)
@@ -84,7 +84,7 @@ def check_deep_size(pixels: np.ndarray, size: tuple[int, int]) -> None:
         size: `(width, height)` of the photo to be saved.
 
     Raises:
-        ValueError: The file would have more than 4 GB.
+        ValueError: if the file would have more than 4 GB.
 
     Example:
 
@@ -106,7 +106,7 @@ def check_deep_size(pixels: np.ndarray, size: tuple[int, int]) -> None:
 def save_deep_color(
     pixels: np.ndarray, path: str | os.PathLike, info: dict | None = None
 ) -> None:
-    """Writes a TIFF photo of 16 bits per color completely or not at all.
+    """Writes a TIFF photo of 16 bits per color atomically.
 
     Args:
         pixels: uint16 array of shape `(height, width, channels)`, with 3
@@ -116,9 +116,9 @@ def save_deep_color(
             and resolution are kept; others are dropped with a warning.
 
     Raises:
-        ImportError: tifffile is not installed.
-        ValueError: The photo is of another kind or too large.
-        OSError: The file cannot be written. The message names it.
+        ImportError: if tifffile is not installed.
+        ValueError: if the photo is of another kind or too large.
+        OSError: if the file cannot be written. The message names it.
 
     Example:
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 
 def get_file(source: str | os.PathLike, name: str) -> Path:
-    """Returns the path of one file of a preset, downloaded if need be.
+    """Returns the path of one file of a preset, downloaded if necessary.
 
     Args:
         source: Path of a folder, or a handle: `"hf://user/model"`, through

@@ -58,8 +58,8 @@ def export(
     that each side of a tile needs, and a `SelfTest` that shows whether a
     runtime computes the right result: see `keras_srgan.verification.verify`.
 
-    The file is written completely or not at all: an interrupted export leaves
-    an existing file unchanged.
+    The file is written atomically: an interrupted export leaves an existing
+    file unchanged.
 
     Args:
         generator: A `Generator` or `MSRResNet`, an `SRGAN` with one of them,
@@ -68,7 +68,7 @@ def export(
             OpenVINO writes a `.bin` file with the weights beside the `.xml`.
         format: String, one of `"tf_saved_model"`, `"onnx"`, `"litert"`,
             `"openvino"` and `"torch"`. Defaults to `None`: inferred from the
-            suffix, which is none, `.onnx`, `.tflite`, `.xml` or `.pt2`.
+            suffix, which is empty, `.onnx`, `.tflite`, `.xml` or `.pt2`.
         verbose: Boolean. Whether Keras prints a summary. Defaults to `None`,
             as `False`.
         input_signature: List of one `keras.InputSpec` or `KerasTensor` of
@@ -81,10 +81,10 @@ def export(
             Defaults to `"float32"`.
 
     Raises:
-        ValueError: If an argument is invalid, or if the current backend
+        ValueError: if an argument is invalid, or if the current backend
             cannot write `format`. The message names the backends that can.
-        ImportError: If a package of the `export` extra is missing.
-        FileExistsError: If `filepath` exists and is not a previous export.
+        ImportError: if a package of the `export` extra is missing.
+        FileExistsError: if `filepath` exists and is not a previous export.
 
     Example:
 
@@ -261,7 +261,7 @@ def _make_self_test(generator, shape, dtype):
 
 
 def _label_onnx(path, shape):
-    """Names inputs and outputs alike, whichever exporter wrote the file."""
+    """Gives inputs and outputs the same names for every exporter."""
     import onnx
 
     model = onnx.load(path)

@@ -5,13 +5,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
-# Hidden, so that no listing of photos takes a leftover for a photo.
+# Hidden, so that leftovers are never listed as photos.
 PREFIX = ".keras-srgan-"
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
-    """Writes a file or a folder completely, or not at all.
+    """Writes a file or a folder atomically.
 
     The content is written into a new hidden folder beside its destination and
     moved once it is complete. A process that is killed meanwhile leaves that
@@ -34,8 +34,8 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     ```
     """
     path = pathlib.Path(path)
-    # The system chooses the name of the folder, so it is never a user's, and
-    # the name of the file in it needs no extra characters.
+    # The system chooses the name of the folder, so it cannot collide with a
+    # user's folder, and the name of the file in it needs no extra characters.
     with tempfile.TemporaryDirectory(
         prefix=PREFIX, dir=path.parent, ignore_cleanup_errors=True
     ) as folder:
@@ -52,7 +52,7 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
 
 
 def remove_leftovers(directory: str | os.PathLike) -> None:
-    """Deletes what killed processes left while `replacing` files of a folder.
+    """Deletes leftovers of processes that were killed while `replacing`.
 
     Args:
         directory: Path of a folder that no other process writes to. Its
@@ -71,7 +71,7 @@ def remove_leftovers(directory: str | os.PathLike) -> None:
 
 
 def copy_file(source: str | os.PathLike, target: str | os.PathLike) -> None:
-    """Copies a file completely, or not at all.
+    """Copies a file atomically.
 
     Args:
         source: Path of the file.
@@ -98,7 +98,7 @@ def check_vacant(*own: str, **folder: str | os.PathLike) -> None:
         **folder: Its path, by the name of the argument that gave it.
 
     Raises:
-        ValueError: The folder holds other files, or is a file. The message
+        ValueError: if the folder holds other files, or is a file. The message
             names the argument.
 
     Example:
@@ -135,7 +135,7 @@ def make_writable(**folder: str | os.PathLike) -> None:
         **folder: Its path, by the name of the argument that gave it.
 
     Raises:
-        ValueError: The folder cannot be written to. The message names the
+        ValueError: if the folder cannot be written to. The message names the
             argument.
 
     Example:

@@ -8,13 +8,13 @@ from PIL import features
 
 
 class Format(NamedTuple):
-    """A format of files.
+    """A file format for photos.
 
     Attributes:
         name: String, Pillow's name.
-        side: Integer, the most pixels per side.
-        area: Integer, the most pixels.
-        lossless: Boolean. Whether the pixels that were written are read back.
+        side: Integer, the maximum number of pixels per side.
+        area: Integer, the maximum number of pixels.
+        lossless: Boolean. Whether reading returns the pixels that were written.
         deep: Boolean. Whether 16-bit gray stays 16 bits.
         alpha: Boolean. Whether it holds transparency.
         quality: Boolean. Whether it is written with a quality.
@@ -56,7 +56,7 @@ def _has(feature):
 
 # By suffix. They depend on the version of Pillow.
 FORMATS = _find_formats()
-# Suffixes of formats that give back the pixels that were written.
+# Suffixes of lossless formats.
 LOSSLESS = tuple(
     suffix for suffix, format in FORMATS.items() if format.lossless
 )
@@ -69,7 +69,7 @@ def get_format(path: str | os.PathLike) -> Format:
         path: The file.
 
     Raises:
-        ValueError: The suffix is not one of `FORMATS`.
+        ValueError: if the suffix is not one of `FORMATS`.
 
     Example:
 
@@ -96,8 +96,8 @@ def check_size(size: tuple[int, int], path: str | os.PathLike) -> None:
         path: The file. The suffix determines the format.
 
     Raises:
-        ValueError: The suffix is not one of `FORMATS`, or the format does not
-            allow the size.
+        ValueError: if the suffix is not one of `FORMATS`, or the format does
+            not allow the size.
 
     Example:
 

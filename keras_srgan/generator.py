@@ -39,18 +39,20 @@ class Generator(keras.Model):
             convolution after them use batch normalization, as in the paper.
             Defaults to `False`, as in the reference experiment.
         use_bias: Boolean. Whether the convolutions of the residual blocks
-            have biases. Defaults to `False`.
+            have biases, as in checkpoints of other projects. Defaults to
+            `False`.
         use_end_prelu: Boolean. Whether a PReLU follows the convolution after
-            the residual blocks. Defaults to `False`, as in the paper.
+            the residual blocks, as in checkpoints of other projects. Defaults
+            to `False`, as in the paper.
         input_mean: Float, or three floats for red, green and blue, in
             [0, 255]. The level that maps to zero inside the network, and so
             the level of the zero padding around a photo. Imported PyTorch
             checkpoints need values other than the default. Defaults to
             `127.5`.
         output_activation: String, `"tanh"` or `"hard_tanh"`, a linear output
-            clipped to [-1, 1]. Must be `"linear"` with
-            `upsampling="pixel_shuffle_direct"`. Defaults to `None`: `"tanh"`
-            or `"linear"`, depending on `upsampling`.
+            clipped to [-1, 1], as in checkpoints of other projects. Must be
+            `"linear"` with `upsampling="pixel_shuffle_direct"`. Defaults to
+            `None`: `"tanh"` or `"linear"`, depending on `upsampling`.
         dtype: Dtype policy (or its name) of the layers. The output is always
             float32. Defaults to the global policy.
         upsampling: String, the layers after the residual blocks.
@@ -224,8 +226,8 @@ class Generator(keras.Model):
         Raises:
             ValueError: if there is no such preset. The message lists the
                 names of those that ship.
-            OSError: if a file is missing, is damaged, which its SHA-256
-                tells, or cannot be downloaded.
+            OSError: if a file is missing, fails its SHA-256 check or cannot
+                be downloaded.
             ImportError: if a handle needs `huggingface_hub` or `kagglehub`,
                 which is not installed.
 
@@ -252,7 +254,7 @@ class Generator(keras.Model):
         *,
         dtype="float32",
     ):
-        """Exports this generator to another runtime, with uint8 in and out.
+        """Exports this generator with uint8 input and output.
 
         See `keras_srgan.export.export` for details, and docs/export.md for
         the formats that each backend can write.
@@ -261,7 +263,7 @@ class Generator(keras.Model):
             filepath: Path of the file, or of the folder for a SavedModel.
             format: String, one of `"tf_saved_model"`, `"onnx"`, `"litert"`,
                 `"openvino"` and `"torch"`. Defaults to `None`: inferred from
-                the suffix, which is none, `.onnx`, `.tflite`, `.xml` or
+                the suffix, which is empty, `.onnx`, `.tflite`, `.xml` or
                 `.pt2`.
             verbose: Boolean. Whether Keras prints a summary. Defaults to
                 `None`, as `False`.

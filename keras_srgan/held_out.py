@@ -11,7 +11,7 @@ from keras_srgan.pixels import quantize
 # Smaller differences of a score are rounding: half precision alone changes the
 # layered distance by 0.001.
 MIN_GAINS = {"psnr": 0.01, "layered": 0.005}
-# How much the mean of a figure may grow: by a factor, and by an amount.
+# How much the mean of a figure may grow: by a factor plus an amount.
 LIMITS = {
     "color_shift": (1.0, 0.5),
     "low_frequency": (1.1, 0.1),
@@ -27,7 +27,8 @@ class HeldOut:
     - `psnr` and `ssim`, on Y.
     - `color_shift`: the largest shift of the mean of a channel, in levels.
     - `low_frequency`: the mean absolute difference between the mean colors of
-      squares of 4 x 4 LR pixels, in levels: stains and another exposure.
+      squares of 4 x 4 LR pixels, in levels: it detects color blotches and
+      exposure shifts.
     - `layered`: see `VGGDistances`. Only with its weights.
 
     Args:
@@ -119,7 +120,7 @@ def find_gains(
 def find_faults(
     rows: Sequence[Row], before: Sequence[Row], score: str
 ) -> list[str]:
-    """Returns the figures, in words, that are worse than before.
+    """Returns descriptions of the figures that are worse than before.
 
     Args:
         rows: List of dicts, as `HeldOut.measure` returns.

@@ -19,14 +19,13 @@ from keras_srgan.trainers import Trainer
 
 
 class ImageModel(Trainer, keras.Model):
-    """A Keras model of images: what `SRGAN` adds to the loops of Keras.
+    """Adds to Keras' training loop what `SRGAN` needs.
 
     - Arrays are checked to be images in [0, 255].
     - Several processes may train together.
-    - Where optimizers average the weights (`use_ema=True`), the averages are
-      what `fit` validates, what callbacks draw and save, and what it leaves
-      in the end. `save_weights` alone writes the weights of the last step, to
-      resume from.
+    - Where optimizers average the weights (`use_ema=True`), `fit` validates,
+      saves and finally keeps the averages, and callbacks draw them. Only
+      `save_weights` writes the weights of the last step, to resume from.
     - Each evaluation draws the same random numbers, so its results can be
       compared; the draws of training are not affected.
     - Saved files hold the state of random numbers.
@@ -80,30 +79,15 @@ class ImageModel(Trainer, keras.Model):
                 for callback in callbacks
                 if not isinstance(callback, FirstProcessCallback)
             ]
-        own = [
-            # Processes must take the same decisions on their logs.
+        split = 0.0 if validation_data is not None else validation_split
+        own, shuffle = _prepare_source(x, batch_size or 32, split, shuffle)
+        own += [
+            # Processes must make the same decisions from their logs.
             keras.callbacks.LambdaCallback(
                 on_epoch_end=lambda epoch, logs: logs.update(average(logs))
             ),
             StopOnNonFinite(),
         ]
-        if isinstance(x, EpochDataset):
-            shuffle = False
-            own.append(
-                keras.callbacks.LambdaCallback(
-                    on_epoch_begin=lambda epoch, logs: x.set_epoch(epoch)
-                )
-            )
-        elif isinstance(x, np.ndarray):
-            count = len(x)
-            if validation_split and validation_data is None:
-                count = int(count * (1 - validation_split))
-            _check_batches(count, batch_size or 32)
-        elif not hasattr(x, "shape") and not isinstance(
-            x, keras.utils.PyDataset
-        ):
-            # Keras warns that it cannot shuffle a stream.
-            shuffle = False
         with self._as_fitting(), _shared(x):
             return super().fit(
                 x,
@@ -157,7 +141,7 @@ class ImageModel(Trainer, keras.Model):
 
         Args:
             data: HR photos `(batch, height, width, 3)` or a pair of LR images
-                and HR photos, RGB in [0, 255], as `fit` hands them on.
+                and HR photos, RGB in [0, 255], as `fit` passes them.
             training: Boolean. Whether photos without an LR image are
                 augmented.
 
@@ -344,6 +328,21 @@ def _check_arrays(**arguments):
             if isinstance(images, np.ndarray):
                 check_images(images, name)
                 check_range(images, name)
+
+
+def _prepare_source(x, batch_size, validation_split, shuffle):
+    """Returns the callbacks of a source of batches, and how to shuffle it."""
+    if isinstance(x, EpochDataset):
+        callback = keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: x.set_epoch(epoch)
+        )
+        return [callback], False
+    if isinstance(x, np.ndarray):
+        _check_batches(int(len(x) * (1 - validation_split)), batch_size)
+    elif not hasattr(x, "shape") and not isinstance(x, keras.utils.PyDataset):
+        # Keras warns that it cannot shuffle a stream.
+        return [], False
+    return [], shuffle
 
 
 def _check_batches(count, batch_size):

@@ -17,7 +17,7 @@ class ICNR(keras.initializers.Initializer):
             Defaults to `"glorot_uniform"`.
 
     Raises:
-        ValueError: If the number of filters of the convolution is not a
+        ValueError: if the number of filters of the convolution is not a
             multiple of `block_size**2`.
 
     Example:

@@ -10,8 +10,8 @@ SMALLEST_WINDOW = 16
 class Ladder:
     """The few sides of windows for which a network is compiled.
 
-    JAX compiles a network for each input shape, which takes longer than a
-    small photo takes to compute. With a ladder, photos of any size are covered
+    JAX compiles a network for each input shape, which can take longer than
+    computing a small photo. With a ladder, photos of any size are covered
     by windows of a few shapes: long sides by several windows, in a mixture of
     the longest rungs, and short sides by one window, in which the photo is
     padded.

@@ -63,7 +63,7 @@ class SquaresConv2D(Conv2D):
         `(batch, height, width, channels)`, with even height and width.
 
     Raises:
-        ValueError: If `kernel_size` or `strides` is not as above.
+        ValueError: if `kernel_size` or `strides` is not as above.
 
     Example:
 

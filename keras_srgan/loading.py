@@ -93,5 +93,5 @@ def _load_file(path):
             {"keras_srgan>SRGAN": _GeneratorOnly}
         ):
             return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises nearly anything
+    except Exception as error:  # Keras raises arbitrary exceptions
         raise OSError(f"Cannot load a model from {path}: {error}") from error

@@ -19,7 +19,7 @@ NAME = ".lock"
 
 @contextlib.contextmanager
 def locked(directory: str | os.PathLike) -> Iterator[None]:
-    """Keeps other processes from writing to a folder meanwhile.
+    """Keeps other processes from writing to a folder while the context is open.
 
     The system releases the lock of a process that is killed. File systems
     without locks, such as some network drives, are not protected.
@@ -29,7 +29,7 @@ def locked(directory: str | os.PathLike) -> Iterator[None]:
             is added to it.
 
     Raises:
-        ValueError: Another process has locked the folder.
+        ValueError: if another process has locked the folder.
 
     Example:
 
@@ -58,8 +58,9 @@ def locked(directory: str | os.PathLike) -> Iterator[None]:
 def exclusive(method: Callable) -> Callable:
     """Decorates a method that writes to the `directory` of its object.
 
-    The folder is locked meanwhile, and without what killed processes left.
-    In a distributed run only the first process writes, and locks.
+    The folder is locked while the method runs, after leftovers of killed
+    processes are deleted. In a distributed run only the first process writes
+    and locks.
     """
 
     @functools.wraps(method)

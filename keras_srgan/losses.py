@@ -136,7 +136,7 @@ class GridLoss(keras.losses.Loss):
         )
         means = ops.reshape(means, (*ops.shape(means)[:3], self.scale**2, 3))
         variance = ops.var(means, axis=-2)
-        # A root has no finite slope at 0. This one is nearly straight above
+        # A root has no finite slope at 0. This one is nearly linear above
         # 0.03 levels.
         deviation = ops.sqrt(variance + 1e-8) - 1e-4
         return ops.mean(deviation, axis=(1, 2, 3))
@@ -274,7 +274,7 @@ class VGGContentLoss(keras.losses.Loss):
         return self._vgg.variables
 
     def build(self) -> None:
-        """Create the network and load its weights, unless already done.
+        """Creates the network and loads its weights, unless already done.
 
         `fit` calls this first, because variables cannot be created in a
         compiled step.
@@ -345,7 +345,7 @@ def get_loss(argument: str, loss, named: dict) -> keras.losses.Loss:
     """Returns a loss, given as an object or by a name.
 
     Args:
-        argument: String. What an error calls it.
+        argument: String. Name used in the error.
         loss: `keras.losses.Loss`, or a key of `named`.
         named: Dict of name to a function that returns a loss.
 

@@ -59,7 +59,7 @@ STORAGE_TAGS = {
 PIXEL_TAGS = (0xA002, 0xA003, 0x9214, 0xA214, 0xA20E, 0xA20F, 0xA210)
 INTEROP_SIZE_TAGS = (0x1001, 0x1002)
 
-# Traces in a JPEG file of what other programs attach to a photo.
+# Patterns of attachments to the photo in a JPEG file.
 ATTACHMENTS = {
     "the HDR gain map": rb"hdrgm:|HDRGainMap|urn:iso:std:iso:ts:21496",
     "the video of a motion photo": (
@@ -73,8 +73,8 @@ def clean(
 ) -> tuple[dict, list[str]]:
     """Returns the metadata of a photo that can be kept.
 
-    They are valid, so that they can be written to any format, and true of the
-    upright photo.
+    They are valid, so that they can be written to any format, and correct for
+    the upright photo.
 
     Args:
         image: Pillow image as decoded, neither turned nor converted.
@@ -126,7 +126,7 @@ def clean(
 
 
 def find_attachments(image: Image.Image, file: io.BufferedIOBase) -> list[str]:
-    """Returns texts that name what a JPEG file holds besides its photo.
+    """Returns the names of the attachments to the photo in a JPEG file.
 
     Args:
         image: Pillow image that was opened from the file.

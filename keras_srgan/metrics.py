@@ -72,7 +72,7 @@ def psnr(
         A float32 tensor of shape `(batch,)`, in dB. Higher is better.
 
     Raises:
-        ValueError: If an argument is out of range, if the shapes differ or
+        ValueError: if an argument is out of range, if the shapes differ or
             are not those of RGB batches, or if no pixel is left after
             shaving.
 
@@ -118,7 +118,7 @@ def ssim(
         images. Higher is better.
 
     Raises:
-        ValueError: If an argument is out of range, if the shapes differ or
+        ValueError: if an argument is out of range, if the shapes differ or
             are not those of RGB batches, or if fewer than 11 pixels are left
             in height or width after shaving.
 

@@ -4,8 +4,8 @@ CLEAN = "srgan_x4_base"
 PHOTOS = "srresnet_x4_photos"
 SCALE = 4
 # At JPEG qualities of 50 and 75, `CLEAN` sharpens blocks and `PHOTOS` removes
-# them; at 90, `CLEAN` keeps more texture. As much noise is measured in the
-# texture of clean photos.
+# them; at 90, `CLEAN` keeps more texture. In the texture of clean photos, up to
+# this noise is measured.
 MIN_QUALITY = 90
 MAX_NOISE = 5.0
 MAX_BLUR = 1.0

@@ -13,7 +13,7 @@ class GANOptimizer(keras.optimizers.MultiOptimizer):
     that Keras does with an optimizer work for a GAN: its state on JAX, loss
     scaling, saving and learning-rate callbacks.
 
-    `learning_rate` reads as the generator's. Setting it scales the
+    `learning_rate` returns the generator's. Setting it scales the
     discriminator's in proportion, so that learning-rate callbacks keep the
     ratio of the two.
 

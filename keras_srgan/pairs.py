@@ -18,9 +18,9 @@ def match_pairs(
 ) -> tuple[list[pathlib.Path], list[pathlib.Path]]:
     """Returns the LR and the HR files of two folders, matched by name.
 
-    Two files match if their names in the folders are the same but for the
-    suffix, or if the LR file's ends in `x4` (or whatever the scale is)
-    besides: `a/1.jpg` or `a/1x4.png` and `a/1.png`.
+    Two files match if their names in the folders are the same except for the
+    suffix. They also match if the LR name additionally ends in `x4` (or `x`
+    and another scale): `a/1.jpg` or `a/1x4.png` and `a/1.png`.
 
     Args:
         lr: Path of the folder with LR images.

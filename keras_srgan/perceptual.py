@@ -51,7 +51,7 @@ class VGGDistances:
         weights: `"imagenet"`, the path of a weights file, or `None` for random
             weights: see `VGGContentLoss`. Defaults to `"imagenet"`.
         crop: Integer, at least 16. Only the center of the photos is compared,
-            at most so many pixels high and wide, which takes less time.
+            at most `crop` pixels high and wide, which takes less time.
             Defaults to `None`: whole photos.
 
     Call arguments:
@@ -93,7 +93,7 @@ class VGGDistances:
         if crop is not None:
             check_integer(STRIDE, crop=crop)
         self.crop = crop
-        # float32 whatever the global policy, so that figures are comparable.
+        # float32 under any global policy, so that figures are comparable.
         self._vgg = VGG19Features(list(LAYERS), weights, dtype="float32")
         self._vgg.build()
 
@@ -182,8 +182,8 @@ def _squared_difference(a, b):
 def pyiqa_metric(name: str) -> Callable[[np.ndarray, np.ndarray], float]:
     """Returns a metric of the package pyiqa, such as LPIPS or NIQE.
 
-    pyiqa runs on PyTorch, whatever the backend of Keras, and downloads the
-    weights of a metric at its first use.
+    pyiqa runs on PyTorch, regardless of the backend of Keras, and downloads
+    the weights of a metric at its first use.
 
     Args:
         name: String, one of `pyiqa.list_models()`, such as `"lpips"` (AlexNet,

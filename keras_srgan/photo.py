@@ -19,7 +19,7 @@ from keras_srgan.photo_files import HEIC_HINT
 from keras_srgan.photo_files import is_heic
 from keras_srgan.photo_files import photo_formats
 
-# Photos of 200 megapixels come from phones, and larger ones from this package.
+# Phones take 200-megapixel photos; this package writes larger ones.
 MAX_MEGAPIXELS = 400
 OPTIONS = {
     # Half of the time of Pillow's default, and files 3 % larger.
@@ -50,7 +50,7 @@ def open_photo(
         Pillow image of mode L, LA, RGB, RGBA, I;16 or F.
 
     Raises:
-        OSError: The file is missing, not a photo, damaged or too large. The
+        OSError: if the file is missing, not a photo, damaged or too large. The
             message names it. The errors of `open`, such as
             `FileNotFoundError`, are among them.
 
@@ -74,7 +74,7 @@ def load_image(path: str | os.PathLike) -> np.ndarray:
     """Reads a photo file as 8-bit RGB, to train on or to measure.
 
     The file is read as `open_photo` reads it. Gray becomes RGB, 16 bits
-    become 8, and transparent photos are laid on white, as browsers show them.
+    become 8, and transparent photos are composited onto white, as in browsers.
 
     Args:
         path: The file.
@@ -83,7 +83,7 @@ def load_image(path: str | os.PathLike) -> np.ndarray:
         uint8 array of shape `(height, width, 3)`, RGB in [0, 255].
 
     Raises:
-        OSError: As `open_photo` does.
+        OSError: see `open_photo`.
 
     Example:
 
@@ -108,7 +108,7 @@ def read_size(path: str | os.PathLike) -> tuple[int, int]:
         path: The file. It is not decoded.
 
     Raises:
-        OSError: As `open_photo` does, unless only decoding shows the fault.
+        OSError: see `open_photo`, unless only decoding shows the fault.
 
     Example:
 
@@ -131,7 +131,7 @@ def has_deep_color(path: str | os.PathLike) -> bool:
         path: The file. It is not decoded.
 
     Raises:
-        OSError: As `open_photo` does, unless only decoding shows the fault.
+        OSError: see `open_photo`, unless only decoding shows the fault.
 
     Example:
 
@@ -163,7 +163,7 @@ def open_stored(path: str | os.PathLike) -> Image.Image:
         Pillow image, with the attributes of its format.
 
     Raises:
-        OSError: As `open_photo` does.
+        OSError: see `open_photo`.
 
     Example:
 
@@ -182,7 +182,7 @@ def open_stored(path: str | os.PathLike) -> Image.Image:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Turns a photo as its EXIF says, and converts it to a common mode.
+    """Turns a photo according to its EXIF, and converts it to a common mode.
 
     - Modes L, LA, RGB, RGBA and 16-bit gray (I;16) keep their mode and depth;
       F too, with levels in [0, 255].
@@ -191,7 +191,7 @@ def upright(image: Image.Image) -> Image.Image:
       one, to sRGB. A transparent color becomes an alpha channel; 16-bit gray
       with a transparent color becomes LA.
     - `info` keeps EXIF, ICC profile, resolution, XMP, comment and the texts of
-      PNG files, as far as they are valid and still true. EXIF orientation,
+      PNG files, as far as they are valid and still correct. EXIF orientation,
       thumbnail and positions in pixels are removed. One warning names other
       metadata that are dropped.
 
@@ -202,7 +202,7 @@ def upright(image: Image.Image) -> Image.Image:
         A new image of mode L, LA, RGB, RGBA, I;16 or F.
 
     Raises:
-        ValueError: The levels are outside the range of the mode.
+        ValueError: if the levels are outside the range of the mode.
 
     Example:
 
@@ -225,15 +225,15 @@ def upright(image: Image.Image) -> Image.Image:
 def save_photo(
     image: Image.Image, path: str | os.PathLike, quality: int = 95
 ) -> None:
-    """Writes a photo completely or not at all, with its metadata.
+    """Writes a photo atomically, with its metadata.
 
     PNG, TIFF (deflate) and JPEG 2000 (reversible) are lossless and keep
     16-bit gray; JPEG, WebP and AVIF are not and hold 8 bits.
 
     Args:
         image: Pillow image, as `upscale` returns it. Levels deeper than the
-            format are rounded; for JPEG, transparent photos are laid on
-            white. Metadata that the format cannot hold are dropped with a
+            format are rounded; for JPEG, transparent photos are composited
+            onto white. Metadata that the format cannot hold are dropped with a
             warning.
         path: The file. The suffix determines the format: `.png`, `.jpg`,
             `.jpeg`, `.webp`, `.tif` or `.tiff`; and `.avif` or `.jp2`, if the
@@ -242,9 +242,9 @@ def save_photo(
             `95`.
 
     Raises:
-        ValueError: The suffix is another, the photo is too large for the
+        ValueError: if the suffix is another, the photo is too large for the
             format (see `keras_srgan.formats`), or a level is not finite.
-        OSError: The file cannot be written. The message names it.
+        OSError: if the file cannot be written. The message names it.
 
     Example:
 
@@ -271,7 +271,7 @@ def save_photo(
             image.save(partial, format.name, **options)
             if format.name == "TIFF":
                 tiff.add_metadata(partial, image.info)
-    # Pillow's writers raise nearly anything, as its readers do.
+    # Pillow's writers raise arbitrary exceptions, as its readers do.
     except Exception as error:
         reason = getattr(error, "strerror", None) or error
         raise OSError(f"Cannot write photo {path}: {reason}") from error
@@ -304,15 +304,15 @@ def _reading(path):
                 f"Cannot read photo {path}: cannot identify its format"
                 + f" ({HEIC_HINT})" * heic
             ) from error
-        # On a damaged file Pillow raises nearly anything, from SyntaxError
-        # to struct.error, and seldom names the file.
+        # On a damaged file Pillow raises arbitrary exceptions, from
+        # SyntaxError to struct.error, and seldom names the file.
         except Exception as error:
             reason = str(error) or type(error).__name__
             raise OSError(f"Cannot read photo {path}: {reason}") from error
 
 
 def _read(path, max_megapixels, keep_metadata=True):
-    """Returns the photo and a list of what was dropped from its file."""
+    """Returns the photo and a list of the dropped metadata."""
     with _reading(path) as file:
         return _decode(file, Path(path), max_megapixels, keep_metadata)
 
@@ -347,8 +347,8 @@ def _decode(file, path, max_megapixels, keep_metadata):
 
 
 def _open(file, path):
-    # Pillow's own limit is a global that applies to whole programs, and it
-    # warns long before it refuses.
+    # Pillow's own limit is a global of the program, and warns long before it
+    # refuses.
     with _open_lock:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -360,6 +360,6 @@ def _open(file, path):
 def _count_pictures(image):
     try:
         return getattr(image, "n_frames", 1)
-    # The first picture may be intact all the same.
+    # The first picture may still be intact.
     except Exception:
         return 1

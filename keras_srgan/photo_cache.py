@@ -11,7 +11,7 @@ from keras_srgan.files import replacing
 
 
 class PhotoCache:
-    """Decoded photos in memory, and those without room there on disk.
+    """Caches decoded photos in memory, and on disk when memory is full.
 
     Args:
         max_bytes: Integer. Bytes of photos to keep in memory.
@@ -80,11 +80,11 @@ class PhotoCache:
             # Training continues; the photo will be decoded again.
             self.directory = None
             warnings.warn(
-                f"`cache_dir` is not used any more: {error}", stacklevel=2
+                f"`cache_dir` is no longer used: {error}", stacklevel=2
             )
 
     def _path(self, file):
-        """Returns where the present state of a photo is on disk."""
+        """Returns the cache file for the current version of a photo."""
         status = os.stat(file)
         key = f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
         key += self.variant

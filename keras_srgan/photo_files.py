@@ -55,8 +55,8 @@ def find_photos(
         by value (`2.jpg` before `10.jpg`).
 
     Raises:
-        ValueError: The folder or a subfolder is missing or cannot be read, or
-            there is no photo.
+        ValueError: if the folder or a subfolder is missing or cannot be read,
+            or there is no photo.
 
     Example:
 
@@ -151,7 +151,7 @@ def search_folder(
         directory: Path of a folder. It may hold no photo.
 
     Raises:
-        ValueError: The folder or a subfolder is missing or cannot be read.
+        ValueError: if the folder or a subfolder is missing or cannot be read.
     """
 
     def fail(error):

@@ -31,7 +31,7 @@ TURNS = {
 
 
 def convert(image: Image.Image) -> tuple[Image.Image, bool, list[str]]:
-    """Turns a photo as its EXIF says, and converts it to a common mode.
+    """Turns a photo according to its EXIF, and converts it to a common mode.
 
     Args:
         image: Pillow image of any mode. It is not changed.
@@ -41,13 +41,13 @@ def convert(image: Image.Image) -> tuple[Image.Image, bool, list[str]]:
         list of texts that describe what was lost.
 
     Raises:
-        ValueError: The levels are outside the range of the mode.
+        ValueError: if the levels are outside the range of the mode.
     """
     image.load()
     notes = []
     try:
         turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
-    # Pillow's parser of EXIF raises nearly anything, but only once.
+    # Pillow's parser of EXIF raises arbitrary exceptions, but only once.
     except Exception as error:
         turn = None
         notes.append(f"EXIF (damaged: {error})")
@@ -103,10 +103,10 @@ def _to_16_bit(image):
 
 
 def to_8_bit(image: Image.Image) -> Image.Image:
-    """Returns an image of mode I;16 or F as mode L, others as they are.
+    """Returns an image of mode I;16 or F as mode L, others unchanged.
 
     Raises:
-        ValueError: A level is not finite.
+        ValueError: if a level is not finite.
     """
     if image.mode not in ("I;16", "F"):
         return image
@@ -121,7 +121,7 @@ def to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """Returns a transparent image laid on white, others as they are."""
+    """Returns a transparent image composited onto white, others unchanged."""
     if image.mode not in ("LA", "RGBA"):
         return image
     paper = Image.new(image.mode[:-1], image.size, "white")

@@ -201,8 +201,8 @@ def save_preset(
 ) -> None:
     """Writes a generator as a preset.
 
-    Weights are rounded to half precision. The folder appears whole or not at
-    all. If it is a preset already, it is replaced.
+    Weights are rounded to half precision. The folder is written atomically. If
+    it is a preset already, it is replaced.
 
     Args:
         generator: A `Generator`.

@@ -63,7 +63,7 @@ def to_hub_config(generator: dict) -> tuple[dict, dict]:
         upscale_factor=generator["scale"],
         config_file="preprocessor.json",
     )
-    # The level that is zero to the last layer of the network.
+    # The level of an output of zero.
     direct = generator["upsampling"] == "pixel_shuffle_direct"
     task = _serialize(
         "srgan_image_upscaler",

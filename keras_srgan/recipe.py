@@ -75,7 +75,7 @@ def load_networks(path: pathlib.Path) -> tuple:
 def make_srgan(
     settings: Settings, start: pathlib.Path, measured: dict | None = None
 ) -> tuple[SRGAN, bool]:
-    """Returns an `SRGAN` as set, not compiled.
+    """Returns an `SRGAN` as configured, not compiled.
 
     Args:
         settings: `Settings`.
@@ -124,7 +124,8 @@ def make_degradation(
         settings: `Settings`.
         scale: Integer. The downscaling factor per side.
         measured: Dict of the arguments of `PhotoDegradation` that were
-            measured when the run was created. Defaults to `None`: as set.
+            measured when the run was created. Defaults to `None`: as
+            configured.
 
     Raises:
         ValueError: if there is no such degradation.
@@ -171,9 +172,9 @@ def _make(layer, name, arguments, dtype="float32"):
         known = inspect.signature(layer).parameters
         unknown = [key for key in arguments if key not in known]
         if unknown:
-            # Keras ignores some.
+            # Keras silently ignores some arguments.
             raise TypeError(f"{', '.join(unknown)} is unknown")
-        # Keras would number the names of a process, which files then differ by.
+        # Keras would number the names, so that files would differ.
         return layer(**{"dtype": dtype, "name": name, **arguments})
     except TypeError as error:
         raise ValueError(
@@ -199,7 +200,7 @@ def compile_srgan(
     delay_steps: int = 0,
     decay: tuple[int, int] | None = None,
 ) -> None:
-    """Compiles an `SRGAN` as set.
+    """Compiles an `SRGAN` as configured.
 
     Args:
         srgan: `SRGAN`.
@@ -333,7 +334,7 @@ def check(
     start: keras.Model | None,
     measured: dict | None = None,
 ) -> None:
-    """Raises a `ValueError` where a run could not train with its settings."""
+    """Raises a `ValueError` if a run could not train with its settings."""
     srgan, _ = make_srgan(settings, pathlib.Path(os.devnull, "none"), measured)
     scale = srgan.scale if start is None else start.scale
     compile_srgan(srgan, settings)

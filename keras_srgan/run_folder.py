@@ -31,12 +31,12 @@ def check_unused(directory: str | os.PathLike, *own: str) -> None:
         *own: Names of files that a run has written before its settings.
 
     Raises:
-        ValueError: The folder holds a run or other files, or is a file.
+        ValueError: if the folder holds a run or other files, or is a file.
     """
     if is_run(directory):
         raise ValueError(
             "`directory` holds a training run: resume it, or choose "
             f"another. Received: directory={str(directory)!r}"
         )
-    # Killed before its settings were written, a run has no state.
+    # A run killed before its settings were written has no state.
     check_vacant("log.txt", *own, directory=directory)

@@ -14,7 +14,7 @@ def weigh(files: Sequence[pathlib.Path]) -> np.ndarray:
 
     Args:
         files: The photos. One that cannot be read counts as a large photo:
-            whoever draws it reports the error.
+            the error is reported when it is drawn.
     """
     weights = np.full(len(files), MAX_PIXELS)
     for i, file in enumerate(files):

@@ -33,7 +33,7 @@ NUMBERS = ("scale", "halo", "tolerance")
 
 
 class SelfTest(NamedTuple):
-    """What an exported model must compute.
+    """The expected result of an exported model.
 
     Attributes:
         photo: uint8 array `(32, 32, 3)`; smaller, if the model takes only
@@ -172,7 +172,7 @@ def read_self_test(path: str | os.PathLike) -> SelfTest:
             _from_png(entries["result"]),
             *(int(entries[name]) for name in ("tolerance", "scale", "halo")),
         )
-    # Damaged files make the readers raise nearly anything.
+    # On damaged files, the readers raise arbitrary exceptions.
     except Exception as error:
         raise ValueError(
             f"{path} must be a file that `keras-srgan export` has written: it "

@@ -10,8 +10,8 @@ import typing
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CONTENT_LOSSES = ("mae", "mse", "vgg")
 
-# What the two stages of training differ in. Stage two starts from a model of
-# stage one; its pixel loss holds the colors.
+# Settings that differ between the two stages of training. Stage two starts from
+# a model of stage one; its pixel loss prevents color drift.
 STAGES = {
     "psnr": {
         "content_loss": "mae",
@@ -66,9 +66,10 @@ class Settings:
     held_out: int = _setting(5, "last photos, for validation")
     test_size: int = _setting(192, "pixels per side of a held-out crop")
     sampling: str = _setting(
-        "pixels", "pixels or photos: what random crops are in proportion to"
+        "pixels",
+        "sample random crops in proportion to pixels or photos",
     )
-    max_megapixels: float = _setting(3.0, "halve larger photos until below")
+    max_megapixels: float = _setting(3.0, "halve photos larger than this")
     crop: str = _setting("random", "random or center")
     crop_size: int = _setting(96, "pixels per side of an HR crop")
     batch_size: int = _setting(16, "crops per step")
@@ -76,9 +77,9 @@ class Settings:
     cache_bytes: int = _setting(2**30, "memory for decoded photos")
     degradation: str | dict = _setting(
         "clean",
-        "what makes LR images: clean (bicubic), photos (PhotoDegradation), a "
-        "folder of photos to measure, or steps after bicubic such as "
-        "blur:1+jpeg:50",
+        "degradation for LR images: clean (bicubic), photos "
+        "(PhotoDegradation), a folder of photos to measure, or steps after "
+        "bicubic such as blur:1+jpeg:50",
     )
     augmentation: dict = _setting(
         {
@@ -217,7 +218,8 @@ class Settings:
             names: Names of the settings to compare. Defaults to all.
 
         Raises:
-            ValueError: naming the first setting that differs.
+            ValueError: if they differ. The message names the first setting
+                that differs.
         """
         for name in names or [field.name for field in dataclasses.fields(self)]:
             mine, others = getattr(self, name), getattr(other, name)

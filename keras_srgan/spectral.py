@@ -9,7 +9,7 @@ class SpectralConv2D(Conv2D):
     """A `Conv2D` whose kernel is divided by its spectral norm.
 
     The kernel, as a matrix with one row per filter, then has a largest
-    singular value of 1, which limits how steep a discriminator can become.
+    singular value of 1, which limits the Lipschitz constant of a discriminator.
     Each call in training updates the estimate of that value by one power
     iteration. The kernel itself is never assigned: the division is part of the
     computation, and gradients pass through it.
@@ -40,7 +40,7 @@ class SpectralConv2D(Conv2D):
 
     def build(self, input_shape):
         super().build(input_shape)
-        # float32 whatever the dtype policy, as power iterations need it. All
+        # float32 under any dtype policy, as power iterations need it. All
         # replicas compute the same value.
         self.left_vector = self.add_weight(
             name="left_vector",

@@ -32,7 +32,7 @@ class StopOnNonFinite(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         broken = self._broken(logs)
-        # The last update of an epoch is not in any loss yet.
+        # The last update is not yet reflected in any loss.
         if not all(
             keras.ops.all(keras.ops.isfinite(weight))
             for weight in self.model.trainable_variables

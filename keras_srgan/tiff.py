@@ -32,7 +32,7 @@ def add_metadata(path: str | os.PathLike, info: dict) -> None:
             (two numbers), any of which may be missing.
 
     Raises:
-        OSError: The file cannot be written.
+        OSError: if the file cannot be written.
 
     Example:
 

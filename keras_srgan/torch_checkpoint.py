@@ -22,12 +22,12 @@ def import_torch_checkpoint(
     """Returns a generator with the weights of a PyTorch checkpoint.
 
     SRResNets are recognized by the shapes and the order of their layers,
-    whatever their names: a convolution of RGB and a PReLU; residual blocks of
-    two 3x3 convolutions and a PReLU; a convolution; for each doubling a
+    regardless of their names: a convolution of RGB and a PReLU; residual blocks
+    of two 3x3 convolutions and a PReLU; a convolution; for each doubling a
     convolution, a pixel shuffle and a PReLU; a convolution to RGB. The number
-    of blocks and filters is free. Convolutions may have biases, and slopes
-    may be shared or per channel. Batch normalizations are folded into the
-    preceding convolutions.
+    of blocks and filters is free. Convolutions may have biases, and slopes may
+    be shared or per channel. Batch normalizations are folded into the preceding
+    convolutions.
 
     The MSRResNet of BasicSR and mmagic is recognized by its keys.
 
@@ -61,10 +61,10 @@ def import_torch_checkpoint(
         network, including the borders of photos.
 
     Raises:
-        ImportError: If PyTorch is not installed, or `safetensors` for such a
+        ImportError: if PyTorch is not installed, or `safetensors` for such a
             file.
-        OSError: If the file cannot be read.
-        ValueError: If an argument is invalid, or if the file does not hold an
+        OSError: if the file cannot be read.
+        ValueError: if an argument is invalid, or if the file does not hold an
             SRResNet. The message lists the missing and unexpected keys.
 
     Example:
@@ -192,10 +192,10 @@ def read_state_dicts(path: str | os.PathLike) -> list[tuple[str, dict]]:
         to PyTorch tensor.
 
     Raises:
-        ImportError: If PyTorch is not installed, or `safetensors` for such a
+        ImportError: if PyTorch is not installed, or `safetensors` for such a
             file.
-        OSError: If the file cannot be read.
-        ValueError: If the file is damaged or holds more than tensors.
+        OSError: if the file cannot be read.
+        ValueError: if the file is damaged or holds more than tensors.
 
     Example:
 
@@ -266,10 +266,10 @@ def _load_safetensors(path):
 
 
 class _NumPyNumber:
-    """Stands for a NumPy number beside the weights, such as an epoch's loss.
+    """A placeholder for a NumPy number, such as the loss of an epoch.
 
     Unpickling it creates this object instead: no function of NumPy is called,
-    whatever the file says.
+    regardless of the content of the file.
     """
 
     def __init__(self, *args):

@@ -37,8 +37,8 @@ class TrainingRun:
     Training has a constant learning rate, so it can continue for as long as
     there is time. `finish` makes a model of the last constant-rate state, by
     a short decay of the learning rate; training can then continue from that
-    state. Where the settings say so (`average`), weights are averaged: what
-    is measured, drawn, kept and finished are the averages.
+    state. With the setting `average`, evaluation, pictures, checkpoints and
+    the final model use averages of the weights.
 
     The folder holds `settings.toml`, `log.txt`, `history.csv`, `curves.png`,
     `pictures/`, `checkpoints/`, `backup/`, and, once finished, `model.keras`,
@@ -97,7 +97,7 @@ class TrainingRun:
         Args:
             directory: Path of the folder.
             given: Dict of settings that the run must have, by name. Defaults
-                to `None`: whatever it has.
+                to `None`: any settings.
 
         Raises:
             ValueError: if there is no run in the folder, or it has other
@@ -147,8 +147,8 @@ class TrainingRun:
     ) -> bool:
         """Trains at a constant learning rate.
 
-        What is left of the last amount is trained if no other is given; the
-        first time that is until the process is stopped.
+        Without arguments, trains the remainder of the last request; initially
+        that is until interrupted.
 
         Args:
             epochs: Integer. Epochs of the run in all.
@@ -335,7 +335,7 @@ class TrainingRun:
             )
         limit = callbacks.TimeLimit(time_limit)
         used = [
-            # First: the others have more to do in the last epoch.
+            # Must run first: it decides whether this is the last epoch.
             limit,
             callbacks.ProgressPictures(
                 hr,

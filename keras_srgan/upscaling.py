@@ -28,7 +28,7 @@ from keras_srgan.tiling import scale_progress
 # Backends that compile a network for each input shape.
 COMPILES_PER_SHAPE = {"jax"}
 # The first sizes of photos get windows that fit exactly: one photo, or a folder
-# of equal ones, takes no longer than it must.
+# of photos of one size, is not slowed by padding.
 EXACT_SIZES = 2
 LUMA = np.array([0.299, 0.587, 0.114], "float32")
 
@@ -51,7 +51,7 @@ class Upscaler:
     Pillow images are handled as follows:
 
     - Modes L, LA, RGB, RGBA and 16-bit gray (I;16) keep their mode and depth,
-      and so does F, with levels in [0, 255]. The network gets gray as RGB.
+      and so does F, with levels in [0, 255]. The network receives gray as RGB.
     - 1-bit becomes L; palettes become RGB or RGBA; I (levels in [0, 65535])
       becomes I;16; YCbCr, HSV, LAB and CMYK become RGB, CMYK through its ICC
       profile, if any, to sRGB. A transparent color becomes an alpha channel.

@@ -7,7 +7,7 @@ import numpy as np
 from keras_srgan.self_test import make_test_photos
 from keras_srgan.self_test import read_self_test
 
-# It sends photos to a service on the network.
+# Azure's provider sends photos to a service on the network.
 REMOTE = {"AzureExecutionProvider"}
 
 

@@ -96,7 +96,7 @@ class VGG19Features:
         self._network = None
 
     def build(self) -> None:
-        """Create the network and load its weights, unless already done."""
+        """Creates the network and loads its weights, unless already done."""
         if self._network is not None:
             return
         file = self._get_file()

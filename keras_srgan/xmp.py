@@ -32,14 +32,14 @@ STORAGE_NAMES = {
 def clean(
     xmp: bytes | str | tuple, turned: bool
 ) -> tuple[bytes | None, list[str]]:
-    """Returns the XMP of a photo without what is no longer true.
+    """Returns the XMP of a photo without outdated entries.
 
     Args:
         xmp: The packet, as Pillow returns it.
         turned: Boolean. Whether the EXIF orientation turned the photo.
 
     Returns:
-        The packet, unchanged where everything holds, or `None` if it is not
+        The packet, unchanged if no entry is outdated, or `None` if it is not
         valid; and a list of texts that describe what was dropped.
     """
     try:
@@ -80,7 +80,7 @@ def clean(
 def resize(
     info: dict, old_size: tuple[int, int], new_size: tuple[int, int]
 ) -> dict:
-    """Returns metadata of a photo that stay true when it is resized.
+    """Returns the metadata of a photo, adapted to its new size.
 
     Sizes and positions in pixels, which XMP of panoramas and of face regions
     holds, are scaled.

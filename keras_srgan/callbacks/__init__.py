@@ -1,4 +1,4 @@
-"""What a training run writes: pictures, curves, checkpoints and a backup."""
+"""Callbacks that write pictures, curves, checkpoints and backups."""
 
 import warnings
 

@@ -15,7 +15,7 @@ from keras_srgan.held_out import find_gains
 
 
 class HeldOutCheckpoint(keras.callbacks.Callback):
-    """Keeps the state that is best on held-out photos, and goes back to it.
+    """Restores the best checkpoint when metrics of held-out photos degrade.
 
     After each epoch, a state is better if its score has a higher mean than
     all before, and no other figure is worse than at the start of training:
@@ -131,5 +131,5 @@ class HeldOutCheckpoint(keras.callbacks.Callback):
         if is_first():
             with replacing(self.directory / "best.weights.h5") as partial:
                 self.model.save_weights(partial)
-        # The other processes read the file when they go back.
+        # The other processes read the file to restore it.
         gather([0.0])

@@ -51,8 +51,8 @@ class PeriodicCheckpoint(FirstProcessCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         self._unsaved = epoch + 1
-        # The last epoch is not left to `on_train_end`, which a run that is
-        # killed before it never reaches.
+        # Saved here as well as in `on_train_end`, which a killed run never
+        # reaches.
         last = epoch + 1 == self.params["epochs"] or self.model.stop_training
         if (epoch + 1) % self.every == 0 or last:
             self._save()

@@ -15,18 +15,18 @@ from keras_srgan.files import replacing
 
 
 class RunBackup(keras.callbacks.Callback):
-    """Resumes a run that was killed, as if it had never stopped.
+    """Resumes a killed run exactly.
 
     After each epoch, one file holds the weights, the state of the optimizers,
     the random state of the `SRGAN` and the state of callbacks:
-    `epoch-0007.weights.h5`, which replaces the one before. It appears whole
-    or not at all, so a run can be killed at any moment;
+    `epoch-0007.weights.h5`, which replaces the one before. It is written
+    atomically, so a run can be killed at any moment;
     `keras.callbacks.BackupAndRestore` can be killed between two files that
     disagree. `fit`, called again by the same program, resumes after the last
     whole epoch.
 
-    Place it last in the list of callbacks: they must have done their part of
-    an epoch before it counts as done. The data must be the same in each
+    Place it last in the list of callbacks, so that an epoch only counts as
+    done after all of them. The data must be the same in each
     epoch, or only depend on the epoch, as with `ImageFolder`.
 
     Args:

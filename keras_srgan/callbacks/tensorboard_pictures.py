@@ -12,7 +12,7 @@ class TensorBoardPictures(keras.callbacks.TensorBoard, FirstProcessCallback):
     """`keras.callbacks.TensorBoard` with the pictures of `ProgressPictures`.
 
     Place it after `ProgressPictures` in the list of callbacks. It needs
-    TensorFlow, whatever the backend, and TensorBoard:
+    TensorFlow, on every backend, and TensorBoard:
     `pip install keras-srgan[tensorboard]`.
 
     Args:

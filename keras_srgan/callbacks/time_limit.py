@@ -57,7 +57,7 @@ class TimeLimit(keras.callbacks.Callback):
         self._start = time.monotonic()
 
     def on_epoch_end(self, epoch, logs=None):
-        # Includes what other callbacks did after the epoch before.
+        # Includes the time of other callbacks.
         start, self._start = self._start, time.monotonic()
         # Processes that stopped after different epochs would wait forever.
         spent = np.max(gather([(self._start - start) / 60]))

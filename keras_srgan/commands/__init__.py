@@ -1,1 +1,1 @@
-"""The commands of `keras-srgan`, one a module."""
+"""The commands of `keras-srgan`, one per module."""

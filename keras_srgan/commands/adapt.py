@@ -1,11 +1,11 @@
 """Adapt a model to your photos, and keep it only if it is better.
 
-Photos that would spoil a model are left out, and some are held out: an eighth,
+Photos that would harm a model are left out, and some are held out: an eighth,
 at least 4. The others train the model on LR images that are degraded as the
 photos are. After each epoch the held-out photos are measured; training returns
 to the best state where they become worse. In the end, sheet.png shows held-out
 photos before and after, and the model is written only if most are better. See
-docs/training.md.
+docs/adaptation.md.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--minutes",
         type=float,
-        help=f"train for so many minutes (default: {MINUTES})",
+        help=f"minutes to train (default: {MINUTES})",
     )
     add("--resume", action="store_true", help="continue the run")
     add(

@@ -31,8 +31,8 @@ def read_to_keep(
         photos, and, with a warning, for results of 8 bits.
 
     Raises:
-        ValueError: The result would be too large, or tifffile is missing.
-        OSError: The file is damaged.
+        ValueError: if the result would be too large, or tifffile is missing.
+        OSError: if the file is damaged.
     """
     if not has_deep_color(photo):
         return None

@@ -119,7 +119,7 @@ def _save(generator, output):
 
 
 def _color_difference(generator):
-    """Mean difference of a picture and its enlargement made small again."""
+    """Returns the mean difference of a picture and its shrunk enlargement."""
     import keras
 
     size, scale = 24, generator.scale

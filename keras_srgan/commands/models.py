@@ -13,7 +13,7 @@ from keras_srgan.model_choice import choose_preset
 
 
 class Model(NamedTuple):
-    """What enlarges a photo.
+    """A model and how it was chosen.
 
     Attributes:
         upscaler: Its `Upscaler`.

@@ -17,7 +17,7 @@ NAME_MAX = 255
 
 
 class Plan(NamedTuple):
-    """What a command enlarges.
+    """The photos to upscale and their outputs.
 
     Attributes:
         photos: Dict of output path to photo, in the order of work.
@@ -56,7 +56,7 @@ def plan(
         lossless: Boolean. Whether lossy formats are not allowed.
 
     Raises:
-        CommandError: The command is wrong as a whole.
+        CommandError: if the command as a whole is invalid.
     """
     left_out = []
     suffixes = LOSSLESS if lossless else tuple(FORMATS)
@@ -119,7 +119,9 @@ def _get_single_photo(photos, output, format, suffixes):
             f"folder; not {output}."
         )
     if format:
-        raise CommandError(f"--format cannot be with -o {output}, a file.")
+        raise CommandError(
+            f"--format cannot be combined with -o {output}, a file."
+        )
     return photos[0]
 
 
@@ -145,7 +147,7 @@ def _get_pairs(path, output, label, format, suffixes, left_out):
         folder = path.resolve() if path.name in ("", "..") else path
         output = folder.with_name(folder.name + label)
     elif not _is_same(output, path):
-        # Results of an earlier run in a subfolder are no new photos.
+        # Results of an earlier run in a subfolder are not inputs.
         inside = Path(os.path.realpath(output))
         photos = [
             photo

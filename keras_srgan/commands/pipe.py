@@ -37,14 +37,14 @@ def is_piped(options: argparse.Namespace) -> bool:
             raise CommandError("--raw needs -, for standard input.")
         return False
     if len(options.photos) > 1:
-        raise CommandError("- cannot be with other photos.")
+        raise CommandError("- cannot be combined with other photos.")
     unfit = ["output", "overwrite", "report"]
     if options.raw:
         unfit += ["consistent", "format"]
     for name in unfit:
         if getattr(options, name):
             other = "--raw" if name in ("consistent", "format") else "-"
-            raise CommandError(f"--{name} cannot be with {other}.")
+            raise CommandError(f"--{name} cannot be combined with {other}.")
     for stream, verb in (sys.stdin, "read from"), (sys.stdout, "written to"):
         if stream.isatty():
             raise CommandError(f"Photos cannot be {verb} a terminal.")
@@ -67,7 +67,7 @@ def run(
         BrokenPipeError: if the reader of standard output is gone.
     """
     output = sys.stdout.buffer
-    # Whatever else is printed must not mix with the result.
+    # Other output must not mix with the result.
     with (
         contextlib.redirect_stdout(sys.stderr),
         tempfile.TemporaryDirectory(prefix="keras-srgan-") as folder,
@@ -138,7 +138,7 @@ def _read_batches(
     """Yields uint8 arrays `(count, height, width, 3)` of rgb24 frames."""
     width, height = size
     length = 3 * width * height
-    # Large frames fill a tile of the network each.
+    # Each large frame fills a tile of the network.
     batch = max(1, min(MAX_BATCH, 2**20 // (width * height)))
     count, content = 0, b""
     while True:

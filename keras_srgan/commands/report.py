@@ -43,7 +43,7 @@ def load_reporter(name: str, options: argparse.Namespace) -> Reporter:
     except (OSError, ValueError) as error:
         raise CommandError(f"--report: {error}") from error
     model = str(name)
-    # A blend is compared with its faithful end, and a preset with the other.
+    # A blend is compared with its faithful preset, and a preset with the other.
     other = pair["faithful"]
     if options.detail is not None:
         model = f"{pair['vivid']} with detail {options.detail:g}"

@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--out", metavar="RUN", help="folder of the run")
     add("--settings", metavar="FILE.toml", help="file of settings")
     add("--epochs", type=int, help="train up to this epoch")
-    add("--minutes", type=float, help="train for so many minutes")
+    add("--minutes", type=float, help="minutes to train")
     add("--resume", action="store_true", help="continue the run")
     add("--finish", action="store_true", help="decay, measure, write the model")
     add(

@@ -1,4 +1,4 @@
-"""Enlarge photos, and folders of photos, four times per side.
+"""Enlarge photos, and folders of photos, 4x per side.
 
 photo.jpg becomes photo-x4.jpg beside it, and the folder photos becomes
 photos-x4, with the same names and subfolders. Finished photos are not made
@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "one (1) of the model and its partner; default: the model as it is",
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="make finished photos again"
+        "--overwrite", action="store_true", help="recompute existing results"
     )
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
@@ -125,8 +125,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-deviation",
         action="store_true",
-        help="with --consistent: also write results that deviate more, of "
-        "photos with hard patterns",
+        help="with --consistent: also write results that deviate more, from "
+        "photos that cannot be matched",
     )
     parser.add_argument(
         "--report",
@@ -191,7 +191,7 @@ def run(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _interruptible():
-    """Yields a function that raises if Ctrl-C was pressed without effect.
+    """Yields a function that raises if the exception of Ctrl-C was lost.
 
     Python drops an exception that is raised while a destructor or a callback
     of the garbage collector or of a weak reference runs.
@@ -236,7 +236,7 @@ def _upscale_all(models, work, options, check):
 
             try:
                 lines = _upscale_one(models, photo, output, options, show)
-            # Whatever is wrong with one photo, the others may be fine.
+            # One bad photo must not stop the others.
             except Exception as error:
                 failed += 1
                 _print_failure(_explain(error), [photo])
@@ -260,7 +260,7 @@ def _upscale_one(models, photo, output, options, progress):
         warnings.simplefilter("always", UserWarning)
         image = open_photo(photo, options.max_megapixels)
         upscaler, reporter, about = models.get(photo)
-        # Errors that can be foreseen come before hours of work.
+        # Check for foreseeable errors first.
         size = _check_size(image, upscaler.scale, output, options)
         deep = read_to_keep(photo, output, size, options)
         if reporter:

@@ -1,4 +1,4 @@
-"""Check that a runtime computes an exported model rightly.
+"""Check that a runtime computes an exported model correctly.
 
 ONNX and LiteRT files carry a photo of 32 x 32 pixels and its expected result.
 Exit status: 0 if each result is right, 1 if one is wrong, 2 if the file or the

@@ -1,4 +1,4 @@
-"""Degradations: layers that make LR images of HR photos, as cameras do.
+"""Layers that turn HR photos into degraded LR images.
 
 `Degradation` is clean: antialiased bicubic downscaling, the default of
 `SRGAN`. `PhotoDegradation` adds the others in their usual order.

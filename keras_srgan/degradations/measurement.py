@@ -30,7 +30,7 @@ BLUR_OF_ENLARGING = 0.33
 
 @dataclass(frozen=True)
 class PhotoMeasurement:
-    """What was measured of one photo file.
+    """Measured degradation of one photo.
 
     Attributes:
         path: Path of the file.
@@ -215,8 +215,8 @@ def _spectrum(plane):
     window = window / np.sqrt(np.mean(window**2))
     blocks = (blocks - blocks.mean((1, 2), keepdims=True)) * window
     power = np.abs(np.fft.fft2(blocks)) ** 2 / WINDOW**2
-    # A geometric mean, for one block's edges not to outweigh the others; of
-    # random phases it is lower than the mean by Euler's constant.
+    # A geometric mean, so that the edges in one block do not outweigh the
+    # others. For random phases it is below the mean by Euler's constant.
     log_power = np.mean(np.log(power + 1e-6), axis=0) + np.euler_gamma
     frequency = np.fft.fftfreq(WINDOW)
     radius = np.hypot(*np.meshgrid(frequency, frequency)) * WINDOW
@@ -244,7 +244,7 @@ def _blur(plane, noise, table):
         -np.log(frequency),
         -4 * np.pi**2 * frequency**2,
     ]
-    # One more equation holds the slope near its usual value.
+    # A prior that keeps the slope near its typical value.
     weight = 0.3
     equations = np.vstack([np.transpose(columns), [0, weight, 0]])
     logs = np.log(power[:count] - floor[:count])

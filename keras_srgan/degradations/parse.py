@@ -47,8 +47,8 @@ def parse_degradation(text: str, seed: int | None = 0) -> DegradationChain:
     for i, step in enumerate(text.split("+")):
         name, _, number = (part.strip() for part in step.partition(":"))
         try:
-            # Keras would number the layers of a process, which saved models
-            # then differ by.
+            # Keras would number the layers of a process, which would make
+            # saved models differ.
             layer = LAYERS[name](float(number), seed=seed, name=f"{name}_{i}")
         except (KeyError, ValueError) as error:
             detail = f" ({error})" if name in LAYERS and number else ""

@@ -19,7 +19,7 @@ from keras_srgan.degradations.sinc import SincFilter
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
 class PhotoDegradation(DegradationChain):
-    """Makes LR images as photos are: blurred, resized, noisy and compressed.
+    """Makes LR images that are blurred, resized, noisy and compressed.
 
     The order is that of Real-ESRGAN: blur, resizing, noise, then ringing and
     JPEG compression. By default the chain runs once, at the size of the LR
@@ -28,12 +28,12 @@ class PhotoDegradation(DegradationChain):
     Args:
         scale: Integer, at least 2. The downscaling factor per side. Defaults
             to `4`.
-        strength: Float in [0, 1]. Sets those of the ranges below that are not
-            given. 0 is clean bicubic downscaling, 1 about as strong as the
-            first stage of Real-ESRGAN. Defaults to `1.0`.
-        order: 1 or 2. How often the chain runs. In second order, each run
-            has the given range of quality, and 0.7 times those of blur and
-            noise, whose variances add up. Defaults to `1`.
+        strength: Float in [0, 1]. Sets the ranges below that are not given. 0
+            is clean bicubic downscaling, 1 about as strong as the first stage
+            of Real-ESRGAN. Defaults to `1.0`.
+        order: 1 or 2. Number of passes. In second order, each pass has the
+            given range of quality, and 0.7 times those of blur and noise,
+            whose variances add up. Defaults to `1`.
         blur: Number or pair of numbers in [0, 10]. The range of the standard
             deviation of the blur, in LR pixels. Defaults to
             `(0, 2 * strength)`.
@@ -140,7 +140,7 @@ class PhotoDegradation(DegradationChain):
 
     @classmethod
     def from_photos(cls, folder, scale=4, verbose=1, **kwargs):
-        """Returns a layer that degrades as the photos of a folder are.
+        """Returns a layer that degrades like the photos of a folder.
 
         Args:
             folder: Path of a folder with photos like those to be upscaled.

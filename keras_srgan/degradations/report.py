@@ -7,7 +7,7 @@ from keras_srgan.degradations.measurement import PhotoMeasurement
 from keras_srgan.degradations.measurement import measure_photo
 from keras_srgan.photo_files import find_photos
 
-# As much is measured in clean photos, too.
+# Clean photos measure up to this.
 MIN_NOISE = 3.0
 MIN_BLUR = 0.6
 
@@ -16,7 +16,7 @@ MIN_BLUR = 0.6
 class PhotoReport:
     """How the photos of a folder were degraded.
 
-    `str(report)` says it in words; `settings()` are the arguments of
+    `str(report)` is a summary of a few lines; `settings()` are the arguments of
     `PhotoDegradation` for such photos.
 
     Attributes:
@@ -88,8 +88,8 @@ class PhotoReport:
         values = self._measured(name)
         if not values:
             return 0.0
-        # Texture is sometimes taken for noise, and soft motifs for blur: the
-        # largest values say the least.
+        # Texture is sometimes mistaken for noise, and smooth subjects for
+        # blur: the largest values are the least reliable.
         low, high = np.percentile(values, (10, 75)).tolist()
         if high < least:
             return 0.0

@@ -34,8 +34,8 @@ class RandomResize(RandomDegradation):
 
     Photos have often been resized before. Each image is resized to one of
     several fixed multiples of the output size, and from there to the output
-    size: a multiple below 1 leaves a photo that was enlarged. Each image
-    also has its own filter. Filters are antialiased, as Pillow's are.
+    size: a multiple below 1 simulates a photo that was upscaled before. Each
+    image also has its own filter. Filters are antialiased, as Pillow's are.
 
     Args:
         scale: Integer, at least 1. The downscaling factor per side. Defaults

@@ -7,7 +7,7 @@ from keras_hub.src.models.task import Task
 class PeakSignalToNoiseRatio(keras.metrics.MeanMetricWrapper):
     """PSNR in dB of RGB images in [0, 255], computed per image.
 
-    Other than `keras_srgan.PSNR`, it covers all of the pixels and channels,
+    Unlike `keras_srgan.PSNR`, it covers all of the pixels and channels,
     so it works in both data formats.
 
     Args:

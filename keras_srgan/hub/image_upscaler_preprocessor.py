@@ -11,7 +11,7 @@ class ImageUpscalerPreprocessor(Preprocessor):
     It wraps a `keras_hub.layers.ImageConverter`, which converts the
     low-resolution images `x`. The high-resolution images `y` stay RGB in
     [0, 255]. If the converter resizes `x`, then `y` is resized to
-    `upscale_factor` times that size, so both keep showing the same.
+    `upscale_factor` times that size, so that both stay aligned.
 
     The layer returns `x`, or `(x, y)`, or `(x, y, sample_weight)`, depending
     on its inputs.

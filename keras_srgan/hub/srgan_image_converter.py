@@ -8,8 +8,8 @@ from keras_srgan.hub.srgan_backbone import SRGANBackbone
 class SRGANImageConverter(ImageConverter):
     """Converts photos to inputs of an `SRGANBackbone`.
 
-    RGB in [0, 255] becomes [-1, 1]. Photos are never cropped, since the
-    picture made of a photo must show all of it.
+    RGB in [0, 255] becomes [-1, 1]. Photos are never cropped, since the result
+    must show the whole photo.
 
     Args:
         image_size: `(height, width)` tuple or `None`. The size to which

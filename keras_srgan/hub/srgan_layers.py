@@ -7,8 +7,8 @@ from keras_hub.src.utils.keras_utils import standardize_data_format
 class ChannelPReLU(keras.layers.Layer):
     """A PReLU with one slope per channel, in either data format.
 
-    The shape of its weight does not depend on the data format, other than in
-    `keras.layers.PReLU` with shared axes: a preset loads in both.
+    Unlike in `keras.layers.PReLU` with shared axes, the shape of its weight
+    does not depend on the data format: a preset loads in both.
 
     Args:
         data_format: String, `"channels_last"` or `"channels_first"`. Defaults

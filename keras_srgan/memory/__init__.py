@@ -18,7 +18,7 @@ match keras.backend.backend():
 
 
 def available_bytes() -> int | None:
-    """Returns the memory that one program may well use, in bytes.
+    """Returns the memory that one program can safely use, in bytes.
 
     That is what an accelerator has free; and on a processor, a quarter of the
     machine's memory or of what the process's control groups allow, because

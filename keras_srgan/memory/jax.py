@@ -2,7 +2,7 @@ import keras
 
 
 def accelerator_bytes():
-    """Returns the free memory of the current GPU or TPU, `None` without."""
+    """Returns the free memory of the GPU or TPU, or `None` without one."""
     device, *_ = keras.ops.zeros(()).devices()
     memory = device.memory_stats() or {}
     if "bytes_limit" not in memory:

@@ -8,6 +8,6 @@ def accelerator_bytes():
     if device.type != "cuda":
         return None
     free, _ = torch.cuda.mem_get_info(device)
-    # PyTorch keeps what it has freed.
+    # PyTorch caches freed memory.
     kept = torch.cuda.memory_reserved(device)
     return free + kept - torch.cuda.memory_allocated(device)

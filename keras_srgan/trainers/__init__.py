@@ -1,4 +1,4 @@
-"""The differences between backends: the only modules that import one.
+"""The training steps, which differ between backends.
 
 Each has a `Trainer`, whose `train_step` takes the losses of
 `SRGAN.compute_losses`, computes the gradient of each loss with respect to the
