@@ -235,7 +235,7 @@ def adaptation_settings(
 
     Raises:
         ValueError: if the folder holds fewer than 12 photos to learn from. The
-            message gives the reasons. Also if there is no such model.
+            message gives the reasons. Also if the model does not exist.
         OSError: if the model is missing or damaged.
     """
     start = recipe.load_start(model)

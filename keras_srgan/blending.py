@@ -73,7 +73,7 @@ def load_blend(preset: str | os.PathLike, detail: float) -> keras.Model:
         A `Generator`.
 
     Raises:
-        ValueError: if there is no such preset, it has no partner, the
+        ValueError: if the preset does not exist, it has no partner, the
             architectures of the two differ, or `detail` is not in [0, 1].
         OSError: if a file is missing, damaged or cannot be downloaded.
 
@@ -104,7 +104,7 @@ def find_pair(
         Dict of `"faithful"` and `"vivid"` to a preset.
 
     Raises:
-        ValueError: if there is no such preset, or it has no partner.
+        ValueError: if the preset does not exist or has no partner.
         OSError: if a file is missing, damaged or cannot be downloaded.
 
     Example:

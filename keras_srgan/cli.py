@@ -49,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         print_line(str(error) or "Interrupted.", sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Python would fail once more when it flushes at exit.
+        # Python would fail again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except (

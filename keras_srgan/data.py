@@ -21,9 +21,9 @@ from keras_srgan.sampling import weigh
 class ImageFolder(EpochDataset):
     """Batches of equal square crops of the photos in a folder.
 
-    A batch depends only on the files, the arguments, the epoch and the index
-    of the batch, never on the number of workers or on what was read before:
-    a run that resumes at an epoch sees the batches it would have seen.
+    A batch depends only on the files, the arguments, the epoch and the index of
+    the batch, never on the number of workers or on earlier reads: a run that
+    resumes at an epoch sees the batches it would have seen.
 
     Photos are read by `load_image`. A file that cannot be read, or is smaller
     than the crop, is named in one warning, and the next photo in the order of
@@ -342,7 +342,7 @@ class ImageFolder(EpochDataset):
     def _read(self, epoch, order, position):
         """Reads the crop at a position of the order of the epoch."""
         # Known bad files are skipped to save time. This must not change the
-        # outcome, or it would depend on what other threads have read.
+        # outcome, or it would depend on the reads of other threads.
         for slot in range(position, position + len(order)):
             file = self.files[order[slot % len(order)]]
             if file in self._bad:

@@ -28,8 +28,8 @@ def read_deep_color(path: str | os.PathLike) -> np.ndarray | None:
 
     Returns:
         uint16 array of shape `(height, width, 3)` or, with alpha, `(height,
-        width, 4)`; or `None` if the photo is another, such as a CMYK photo
-        or one with premultiplied alpha.
+        width, 4)`; or `None` for other photos, such as CMYK photos or those
+        with premultiplied alpha.
 
     Raises:
         ImportError: if tifffile is not installed.
@@ -117,7 +117,7 @@ def save_deep_color(
 
     Raises:
         ImportError: if tifffile is not installed.
-        ValueError: if the photo is of another kind or too large.
+        ValueError: if the array is not such a photo, or is too large.
         OSError: if the file cannot be written. The message names it.
 
     Example:

@@ -8,7 +8,7 @@ def get_file(source: str | os.PathLike, name: str) -> Path:
     Args:
         source: Path of a folder, or a handle: `"hf://user/model"`, through
             `huggingface_hub`, or `"kaggle://user/model/keras/variation"`,
-            through `kagglehub`. Both keep what they download in their caches.
+            through `kagglehub`. Both cache their downloads.
         name: String. Name of the file.
 
     Raises:

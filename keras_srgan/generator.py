@@ -224,7 +224,7 @@ class Generator(keras.Model):
                 variable dtype. Defaults to the global policy.
 
         Raises:
-            ValueError: if there is no such preset. The message lists the
+            ValueError: if the preset does not exist. The message lists the
                 names of those that ship.
             OSError: if a file is missing, fails its SHA-256 check or cannot
                 be downloaded.

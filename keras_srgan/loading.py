@@ -26,7 +26,7 @@ def load_generator(name_or_path: str | os.PathLike) -> keras.Model:
         A `Generator`, or the functional model of the file.
 
     Raises:
-        ValueError: if there is no such preset (the message lists them), or
+        ValueError: if the preset does not exist (the message lists them), or
             the file holds another kind of model.
         OSError: if the file is missing or damaged, or cannot be downloaded.
         ImportError: if the file holds a model of `keras_srgan.hub` and

@@ -202,7 +202,7 @@ def save_options(info: dict, format: str) -> tuple[dict, list[str]]:
 
 
 def _clean_texts(image):
-    """Returns the texts of a PNG file, and a list of what was dropped."""
+    """Returns the texts of a PNG file, and a list of dropped texts."""
     info = {
         key: value
         for key, value in image.info.items()

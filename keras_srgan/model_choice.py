@@ -21,7 +21,7 @@ def choose_preset(path: str | os.PathLike) -> tuple[str, str]:
     Returns:
         A tuple: `"srgan_x4_base"` for clean photos, or `"srresnet_x4_photos"`
         for those that are compressed, noisy, blurred or enlarged before; and
-        the reason, in words. Photos that cannot be measured, because they are
+        the reason as a text. Photos that cannot be measured, because they are
         smaller than 64 pixels per side, count as clean.
 
     Raises:

@@ -242,7 +242,7 @@ def save_photo(
             `95`.
 
     Raises:
-        ValueError: if the suffix is another, the photo is too large for the
+        ValueError: if the suffix is unknown, the photo is too large for the
             format (see `keras_srgan.formats`), or a level is not finite.
         OSError: if the file cannot be written. The message names it.
 

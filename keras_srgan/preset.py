@@ -107,7 +107,7 @@ def read_preset(preset: str | os.PathLike) -> tuple[dict, dict | list]:
         `set_weights`.
 
     Raises:
-        ValueError: if there is no such preset. The message lists the names.
+        ValueError: if the preset does not exist. The message lists the names.
         OSError: if a file is missing, damaged or cannot be downloaded.
         ImportError: if the package for a handle is not installed.
     """
@@ -145,7 +145,7 @@ def read_partners(preset: str | os.PathLike) -> dict[str, str]:
         Dict of `"faithful"` or `"vivid"` to a preset, empty without partners.
 
     Raises:
-        ValueError: if there is no such preset. The message lists the names.
+        ValueError: if the preset does not exist. The message lists the names.
         OSError: if a file is missing, damaged or cannot be downloaded.
     """
     preset = _find(preset)

@@ -46,7 +46,7 @@ def load_start(start: str | None) -> keras.Model | None:
         `None` without a start.
 
     Raises:
-        ValueError: if there is no such preset or it is another model.
+        ValueError: if the preset does not exist or is another model.
         OSError: if the file is missing or damaged.
     """
     if not start:
@@ -128,7 +128,7 @@ def make_degradation(
             configured.
 
     Raises:
-        ValueError: if there is no such degradation.
+        ValueError: if the degradation is unknown.
     """
     name = settings.degradation
     if name == "clean":

@@ -43,10 +43,10 @@ class Upscaler:
     memory does not grow with the photo. When memory runs out, tiles are
     halved.
 
-    To enlarge several photos, call one `Upscaler`: it keeps what was compiled.
-    TensorFlow and PyTorch compile once for all sizes. JAX compiles for each
-    shape of tile; from the third size of photo on, tiles have a few shapes,
-    which cover photos of any size.
+    To enlarge several photos, call one `Upscaler`: it reuses compiled
+    functions. TensorFlow and PyTorch compile once for all sizes. JAX compiles
+    for each shape of tile; from the third size of photo on, tiles have a few
+    shapes, which cover photos of any size.
 
     Pillow images are handled as follows:
 

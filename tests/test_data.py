@@ -822,7 +822,7 @@ def test_a_cache_that_fails_loses_no_photo(tmp_path, monkeypatch):
 
     monkeypatch.setattr(np, "save", no_room)
     photos = ImageFolder(files, 16, cache_dir=tmp_path / "full", **settings)
-    with pytest.warns(UserWarning, match="not used any more: No space left"):
+    with pytest.warns(UserWarning, match="no longer used: No space left"):
         np.testing.assert_array_equal(photos[0], expected)
 
 

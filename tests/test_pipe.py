@@ -161,13 +161,19 @@ def test_no_frames(upscale):
 @pytest.mark.parametrize(
     "arguments, reason",
     [
-        (["-", "-o", "large.png"], "--output cannot be with -."),
-        (["-", "--overwrite"], "--overwrite cannot be with -."),
-        (["-", "--report"], "--report cannot be with -."),
-        (["-", "a.png"], "- cannot be with other photos."),
+        (["-", "-o", "large.png"], "--output cannot be combined with -."),
+        (["-", "--overwrite"], "--overwrite cannot be combined with -."),
+        (["-", "--report"], "--report cannot be combined with -."),
+        (["-", "a.png"], "- cannot be combined with other photos."),
         (["a.png", "--raw", "7x5"], "--raw needs -"),
-        (["-", "--raw", "7x5", "--consistent"], "cannot be with --raw."),
-        (["-", "--raw", "7x5", "--format", "png"], "cannot be with --raw."),
+        (
+            ["-", "--raw", "7x5", "--consistent"],
+            "cannot be combined with --raw.",
+        ),
+        (
+            ["-", "--raw", "7x5", "--format", "png"],
+            "cannot be combined with --raw.",
+        ),
     ],
 )
 def test_wrong_commands(upscale, arguments, reason):

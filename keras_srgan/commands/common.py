@@ -54,7 +54,7 @@ def progress_bar(**options) -> Progress:
     """Returns a progress bar on standard error, shown on terminals only.
 
     Args:
-        **options: Those of `rich.progress.Progress`.
+        **options: Arguments of `rich.progress.Progress`.
     """
     console = Console(stderr=True)
     # Where nothing is shown, rich ends the bar with an empty line.

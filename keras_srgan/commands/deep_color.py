@@ -24,7 +24,7 @@ def read_to_keep(
         photo: Path of the photo.
         output: Path of the result.
         size: `(width, height)` of the result.
-        options: Those of the command.
+        options: Parsed options of the command.
 
     Returns:
         uint16 array of shape `(height, width, channels)`; or `None` for other

@@ -2,8 +2,8 @@
 
 Prints PSNR, SSIM, color shift and grid for each photo, then the means. With -o,
 also writes them to results.csv and results.md, and for each photo a picture of
-the crop where the systems differ most. With --degradation, all of it is also
-done for LR images that are compressed, noisy or blurred.
+the crop where the systems differ most. With --degradation, also does this for
+LR images that are compressed, noisy or blurred.
 """
 
 import argparse

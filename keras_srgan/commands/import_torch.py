@@ -1,8 +1,8 @@
 """Convert a PyTorch checkpoint of an SRGAN or SRResNet to a Keras model.
 
-Layers are recognized by their shapes and order. Options give what a checkpoint
-does not contain: how the network normalizes its input, and the range of its
-output. The defaults are the most common: input in [0, 1], tanh at the end.
+Layers are recognized by their shapes and order. A checkpoint does not contain
+how the network normalizes its input, nor the range of its output: options give
+these. The defaults are the most common: input in [0, 1], tanh at the end.
 """
 
 import argparse

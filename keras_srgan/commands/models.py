@@ -34,8 +34,8 @@ class Models:
     photos has.
 
     Args:
-        options: Those of the command. The model that they name is loaded at
-            once, others when a photo needs them.
+        options: Parsed options of the command. The model that they name is
+            loaded at once, others when a photo needs them.
 
     Raises:
         CommandError: if the model cannot be loaded, or has no partner for

@@ -26,7 +26,7 @@ def is_piped(options: argparse.Namespace) -> bool:
     """Returns whether the command reads standard input.
 
     Args:
-        options: Those of the command.
+        options: Parsed options of the command.
 
     Raises:
         CommandError: if an option does not fit, or standard input or output
@@ -58,7 +58,7 @@ def run(
 
     Args:
         models: The models of the command.
-        options: Those of the command.
+        options: Parsed options of the command.
         upscale_one: Function of the models, the path of a photo, that of its
             result, the options and a progress callback that writes the result
             and returns lines about it.

@@ -31,7 +31,7 @@ def load_reporter(name: str, options: argparse.Namespace) -> Reporter:
 
     Args:
         name: String, the preset.
-        options: Those of the command.
+        options: Parsed options of the command.
 
     Raises:
         CommandError: if the model has no partner or cannot be loaded.

@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=option_types.positive,
         metavar="TIMES",
         help="how many times larger per side, such as 3; default: the model's, "
-        "mostly 4",
+        "usually 4",
     )
     size.add_argument(
         "--size",
@@ -120,7 +120,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--consistent",
         action="store_true",
         help="change the results until they shrink to the photos, by bicubic, "
-        "within half a level of 255; written without loss, mostly as png",
+        "within half a level of 255; written losslessly, usually as png",
     )
     parser.add_argument(
         "--allow-deviation",

@@ -51,8 +51,8 @@ class PhotoDegradation(DegradationChain):
             Defaults to `0.8`, or `0` if `strength` is 0.
         quality: Number or pair of numbers in [1, 100]. The range of libjpeg's
             quality. Defaults to `(95 - 65 * strength, 95)`, rounded.
-        subsampling: As of `JPEGCompression`. Defaults to both.
-        factors: As of `RandomResize`. Defaults to `(1, 1, 2,
+        subsampling: See `JPEGCompression`. Defaults to both.
+        factors: See `RandomResize`. Defaults to `(1, 1, 2,
             1 - strength / 2)`.
         ringing: Float in [0, 1]. The share of images with ringing. Defaults
             to `0.1 * strength`.
@@ -147,14 +147,15 @@ class PhotoDegradation(DegradationChain):
                 Up to 200 of them are measured; see `measure_photo`.
             scale: Integer, at least 2. The downscaling factor per side.
                 Defaults to `4`.
-            verbose: 0 or 1. Whether to print what was found. Defaults to `1`.
-            **kwargs: Those of `PhotoDegradation`, instead of what was found.
+            verbose: 0 or 1. Whether to print the measurements. Defaults to `1`.
+            **kwargs: Arguments of `PhotoDegradation`, instead of those
+                measured.
 
         Returns:
             A `PhotoDegradation`. Its attribute `report` is the `PhotoReport`.
 
         Raises:
-            ValueError: if there is no such folder or none of its files can be
+            ValueError: if the folder does not exist or none of its files can be
                 measured.
 
         Example:

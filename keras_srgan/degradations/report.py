@@ -35,7 +35,7 @@ class PhotoReport:
             folder: Path of a folder of photos.
 
         Raises:
-            ValueError: if there is no such folder or none of its files can be
+            ValueError: if the folder does not exist or none of its files can be
                 measured.
         """
         files = find_photos(folder)

@@ -1,4 +1,4 @@
-"""The memory that the current device has, as far as its backend tells."""
+"""The free memory of the current device, if its backend reports it."""
 
 import os
 from pathlib import Path
@@ -20,9 +20,9 @@ match keras.backend.backend():
 def available_bytes() -> int | None:
     """Returns the memory that one program can safely use, in bytes.
 
-    That is what an accelerator has free; and on a processor, a quarter of the
-    machine's memory or of what the process's control groups allow, because
-    other programs need the rest. `None` if it is unknown.
+    On an accelerator, that is its free memory. On a processor, it is a quarter
+    of the machine's memory or of the limit of the process's control groups,
+    because other programs need the rest. `None` if it is unknown.
     """
     free = accelerator_bytes()
     if free is not None:
