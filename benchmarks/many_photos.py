@@ -2,9 +2,11 @@
 
     python benchmarks/many_photos.py
     python benchmarks/many_photos.py --photos 2000 --sizes 16 64
+    python benchmarks/many_photos.py --photos 20 --sizes 4472 4472
 
-Upscales photos of random sizes, then as many pixels in equal photos. The table
-lists the resident memory after each tenth of the first; it should not grow.
+Upscales photos of random sizes, as many of 100 to 200 pixels per side as of 200
+to 400, then as many pixels in equal photos. The table lists the resident memory
+after each tenth of the first; it should not grow.
 """
 
 import argparse
@@ -51,7 +53,9 @@ def serve(settings):
         )
     random = np.random.default_rng(0)
     low, high = settings.sizes
-    sizes = random.integers(low, high + 1, (settings.photos, 2))
+    logarithms = np.log([low, high])
+    sizes = np.exp(random.uniform(*logarithms, (settings.photos, 2)))
+    sizes = np.rint(sizes).astype(int)
     photos = random.integers(0, 256, (high, high, 3), "uint8")
     side = round(np.mean(sizes[:, 0] * sizes[:, 1]) ** 0.5)
     shapes = set()
@@ -72,7 +76,8 @@ def serve(settings):
     memory = []
     seconds = measure(sizes, memory)
     mixed_shapes = len(shapes)
-    equal = measure([(side, side)] * settings.photos)
+    # Photos of one size are equal already.
+    equal = measure([(side, side)] * settings.photos) if low < high else seconds
     message = {
         "seconds": seconds,
         "equal": equal,
