@@ -1,7 +1,7 @@
 import os
 
 CLEAN = "srgan_x4_base"
-PHOTOS = "srresnet_x4_photos"
+PHOTOS = "srgan_x4_photos"
 SCALE = 4
 # At JPEG qualities of 50 and 75, `CLEAN` sharpens blocks and `PHOTOS` removes
 # them; at 90, `CLEAN` keeps more texture. In the texture of clean photos, up to
@@ -19,7 +19,7 @@ def choose_preset(path: str | os.PathLike) -> tuple[str, str]:
         path: Path of the photo.
 
     Returns:
-        A tuple: `"srgan_x4_base"` for clean photos, or `"srresnet_x4_photos"`
+        A tuple: `"srgan_x4_base"` for clean photos, or `"srgan_x4_photos"`
         for those that are compressed, noisy, blurred or enlarged before; and
         the reason as a text. Photos that cannot be measured, because they are
         smaller than 64 pixels per side, count as clean.

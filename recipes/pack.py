@@ -25,6 +25,7 @@ DESCRIPTIONS = {
     "srgan_x4": "photos: the paper's network, slightly sharper",
     "srgan_x4_base": "photos: sharpest, may hallucinate detail",
     "srgan_x4_faces": "small faces, cropped and upright",
+    "srgan_x4_photos": "compressed, noisy or blurred photos: sharp",
     "srgan_x4_small": "photos: sharp, a quarter of the operations",
     "srresnet_x4": "photos: the paper's network, smooth",
     "srresnet_x4_base": "photos: highest PSNR, smooth",
@@ -35,10 +36,11 @@ PARTNERS = {
     "srgan_x4": {"faithful": "srresnet_x4"},
     "srgan_x4_base": {"faithful": "srresnet_x4_base"},
     "srgan_x4_faces": {"faithful": "srresnet_x4"},
+    "srgan_x4_photos": {"faithful": "srresnet_x4_photos"},
     "srgan_x4_small": {"faithful": "srresnet_x4_small"},
     "srresnet_x4": {"vivid": "srgan_x4"},
     "srresnet_x4_base": {"vivid": "srgan_x4_base"},
-    "srresnet_x4_photos": {},
+    "srresnet_x4_photos": {"vivid": "srgan_x4_photos"},
     "srresnet_x4_small": {"vivid": "srgan_x4_small"},
 }
 

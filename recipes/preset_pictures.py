@@ -2,12 +2,16 @@
 
     python recipes/preset_pictures.py examples/pictures/presets.png
     python recipes/preset_pictures.py examples/pictures/presets_300.png --zoom 3
+    python recipes/preset_pictures.py examples/pictures/photos.png \
+        --presets srgan_x4_base srresnet_x4_photos srgan_x4_photos \
+        --degradation jpeg:50 noise:10 blur:1+noise:5+jpeg:75
 
 The presets were not trained on these photos.
 """
 
 import argparse
 
+import keras
 import numpy as np
 import skimage
 from PIL import Image
@@ -15,6 +19,7 @@ from PIL import ImageDraw
 
 from keras_srgan import Upscaler
 from keras_srgan import load_generator
+from keras_srgan.degradations import parse_degradation
 
 # Photo, and the left and top of the crop, by zoom.
 CROPS = {
@@ -45,6 +50,12 @@ add(
     default=["srresnet_x4_base", "srgan_x4_base"],
     help="default: %(default)s",
 )
+add(
+    "--degradation",
+    nargs="+",
+    metavar="STEPS",
+    help="also degrade the LR images, one per photo: see keras-srgan evaluate",
+)
 add("--zoom", type=int, choices=CROPS, default=1, help="default: %(default)s")
 options = parser.parse_args()
 
@@ -63,6 +74,12 @@ for row, (name, left, top) in enumerate(crops):
     size = [side // 4 * 4 for side in photo.size]
     photo = photo.crop((0, 0, *size))
     small = photo.resize([side // 4 for side in size], Image.Resampling.BICUBIC)
+    if options.degradation:
+        steps = options.degradation[row % len(options.degradation)]
+        batch = parse_degradation(steps)(np.asarray(small)[None])
+        small = Image.fromarray(
+            keras.ops.convert_to_numpy(batch)[0].astype("uint8")
+        )
     images = [
         small.resize(size, Image.Resampling.BICUBIC),
         *(Image.fromarray(u(np.asarray(small))) for u in upscalers),

@@ -99,9 +99,6 @@ def test_other_architectures_are_refused(arguments):
 
 def test_presets_that_ship_are_pairs():
     for name, about in presets().items():
-        if name == "srresnet_x4_photos":
-            # Its vivid partner is not trained yet.
-            continue
         ((kind, partner),) = about["partners"].items()
         assert (kind == "faithful") == name.startswith("srgan")
         assert presets()[partner]["parameters"] == about["parameters"]

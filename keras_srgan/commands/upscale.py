@@ -72,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         help="a preset (keras-srgan presets lists them), or a .keras file of "
         "an SRGAN or its generator; default: srgan_x4_base for clean photos, "
-        "srresnet_x4_photos for compressed, noisy or blurred ones",
+        "srgan_x4_photos for compressed, noisy or blurred ones",
     )
     parser.add_argument(
         "--detail",
