@@ -40,6 +40,17 @@ def import_keras() -> None:
         os.close(stderr)
 
 
+def limit_shape_caches() -> None:
+    """Bounds what PyTorch's oneDNN keeps for each shape of photo.
+
+    Without it, memory grows with each new size, to several gigabytes for
+    hundreds of photos. It has an effect before PyTorch is imported. Limits that
+    the user has set stay.
+    """
+    for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
+        os.environ.setdefault(name, "32")
+
+
 def choose_backend() -> None:
     """Sets `KERAS_BACKEND` to an installed backend, unless one is chosen.
 

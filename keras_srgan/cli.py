@@ -5,6 +5,7 @@ import os
 import sys
 
 from keras_srgan.backend import import_keras
+from keras_srgan.backend import limit_shape_caches
 from keras_srgan.commands.common import CommandError
 from keras_srgan.commands.common import print_line
 
@@ -38,6 +39,9 @@ def main(arguments: list[str] | None = None) -> int:
     command = arguments[0] if arguments else None
     try:
         options = _make_parser(command).parse_args(arguments)
+        if command == "upscale":
+            # Other commands have few shapes, but many layers.
+            limit_shape_caches()
         if command not in LIGHT:
             import_keras()
         # TensorFlow warns about each new model and size of photo.

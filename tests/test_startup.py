@@ -12,6 +12,7 @@ from PIL import Image
 
 from keras_srgan import Generator
 from keras_srgan import backend
+from keras_srgan.cli import main
 
 ROOT = Path(__file__).parents[1]
 
@@ -382,3 +383,12 @@ def test_a_closed_pipe_is_no_traceback():
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait() == 1
+
+
+def test_upscale_limits_what_is_kept_for_each_shape(monkeypatch, tmp_path):
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
+    assert main(["upscale", str(tmp_path / "missing.png")]) == 2
+    assert os.environ["LRU_CACHE_CAPACITY"] == "7"
+    assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "32"
