@@ -389,6 +389,6 @@ def test_upscale_limits_what_is_kept_for_each_shape(monkeypatch, tmp_path):
     monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
     monkeypatch.setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "")
     monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY")
-    assert main(["upscale", str(tmp_path / "missing.png")]) == 2
+    assert main(["upscale", str(tmp_path / "missing.png")]) == 1
     assert os.environ["LRU_CACHE_CAPACITY"] == "7"
     assert os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] == "32"
