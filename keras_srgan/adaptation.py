@@ -19,6 +19,7 @@ from keras_srgan.held_out import MIN_GAINS
 from keras_srgan.held_out import HeldOut
 from keras_srgan.held_out import find_gains
 from keras_srgan.lock import exclusive
+from keras_srgan.photo import open_stored
 from keras_srgan.photo import read_size
 from keras_srgan.photo_files import find_photos
 from keras_srgan.pictures import contact_sheet
@@ -185,7 +186,7 @@ class Adaptation(TrainingRun):
     def _save_sheet(self, has_best):
         folder = self.directory / "pictures" / "test"
         lr, hr = (
-            [Image.open(path) for path in find_photos(folder / name)]
+            [open_stored(path) for path in find_photos(folder / name)]
             for name in ("lr", "hr")
         )
         columns = {
