@@ -15,10 +15,21 @@ os.environ.setdefault("KMP_BLOCKTIME", "0")
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from installed import BACKENDS  # noqa: E402
 
 from keras_srgan import SRGAN  # noqa: E402
 from keras_srgan import Discriminator  # noqa: E402
 from keras_srgan import Generator  # noqa: E402
+
+
+def pytest_collection_modifyitems(items):
+    """Skips tests marked `once`, except on the first installed backend."""
+    if keras.backend.backend() == BACKENDS[0]:
+        return
+    skip = pytest.mark.skip(reason=f"runs once, on {BACKENDS[0]}")
+    for item in items:
+        if item.get_closest_marker("once"):
+            item.add_marker(skip)
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PIL import ImageFilter
+from test_training_runs import KILLS
 from test_training_runs import Killer
 from test_training_runs import differing
 from test_training_runs import read
@@ -207,7 +208,8 @@ def test_an_adaptation_killed_anywhere_ends_as_if_it_had_not_been(
         "sheet.png",
     } <= expected.keys()
     killed = folder / "killed"
-    for fatal in np.random.default_rng().integers(1, events + 1, 2):
+    for _ in range(KILLS):
+        fatal = np.random.default_rng().integers(1, events + 1)
         assert killer.run(lambda: adapt(killed), fatal)
         assert not killer.run(lambda: adapt(killed))
         assert not differing(read(killed), expected), fatal

@@ -124,6 +124,7 @@ def test_the_right_weights_pass(published, capsys):
     )
 
 
+@pytest.mark.once
 @needs_double
 def test_wrong_weights_are_refused(published, monkeypatch):
     """In any layer. Nothing is written."""

@@ -13,7 +13,6 @@ from scipy import ndimage
 from scipy import special
 from skimage import data
 from test_backends import BACKENDS
-from test_backends import once
 from test_backends import run
 
 from keras_srgan import SRGAN
@@ -481,7 +480,7 @@ np.savez(f"{folder}/{keras.backend.backend()}.npz", **results)
 """
 
 
-@once
+@pytest.mark.once
 def test_given_parameters_have_equal_results_on_all_backends(photo, tmp_path):
     rng = np.random.default_rng(0)
     batch = np.stack([photo[i : i + 48, i : i + 64] for i in (0, 20, 40)])

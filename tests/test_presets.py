@@ -16,6 +16,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from installed import BACKENDS
 from PIL import Image
 
 from keras_srgan import SRGAN
@@ -42,11 +43,7 @@ NAMES = (
     "srresnet_x4_photos",
     "srresnet_x4_small",
 )
-OTHERS = [
-    backend
-    for backend in ("tensorflow", "jax", "torch")
-    if backend != keras.backend.backend()
-]
+OTHERS = [name for name in BACKENDS if name != keras.backend.backend()]
 
 
 def pack(model, out, name="srgan_x4"):
@@ -545,10 +542,7 @@ np.savez(
 """
 
 
-@pytest.mark.skipif(
-    keras.backend.backend() != "jax",
-    reason="compares all backends; runs once, under KERAS_BACKEND=jax",
-)
+@pytest.mark.once
 def test_a_preset_gives_the_same_picture_on_all_backends(packed, tmp_path):
     names = [packed, *presets()]
     pixels = np.asarray(face())[64:112, 96:160]

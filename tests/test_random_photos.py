@@ -172,6 +172,7 @@ def folder(tmp_path_factory):
 @given(file=files(), out=st.sampled_from(list(formats.FORMATS)))
 # Pillow warns of damage as well; only errors matter here.
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.once
 def test_any_file_ends_in_a_result_or_one_clear_error(
     nearest, folder, file, out
 ):

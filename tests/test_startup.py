@@ -8,11 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
+from installed import BACKENDS as INSTALLED
 from PIL import Image
 
 from keras_srgan import Generator
 from keras_srgan import backend
 from keras_srgan.cli import main
+
+pytestmark = pytest.mark.once
 
 ROOT = Path(__file__).parents[1]
 
@@ -75,18 +78,6 @@ def start(tmp_path):
     return run
 
 
-def installed(backend):
-    result = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys, importlib.util as u;"
-            f"sys.exit(u.find_spec({backend!r}) is None)",
-        ]
-    )
-    return result.returncode == 0
-
-
 # === Without Keras ===
 
 
@@ -141,7 +132,7 @@ print(os.environ.get("KERAS_BACKEND"))
 
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
 def test_the_installed_backend_is_used(start, backend):
-    if not installed(backend):
+    if backend not in INSTALLED:
         pytest.skip(f"{backend} is not installed")
     code = MAIN.format(["upscale", "no.png", "--model", "none.keras"])
     code += "; print(sys.modules['keras'].backend.backend(), status)"
@@ -153,7 +144,7 @@ def test_the_installed_backend_is_used(start, backend):
 
 @pytest.mark.parametrize("backend", sorted(BACKENDS))
 def test_python_uses_the_installed_backend_too(start, backend):
-    if not installed(backend):
+    if backend not in INSTALLED:
         pytest.skip(f"{backend} is not installed")
     code = (
         "from keras_srgan import PSNR; import keras; "
@@ -178,7 +169,7 @@ def test_python_uses_the_installed_backend_too(start, backend):
     ],
 )
 def test_the_choice(start, hidden, config, variable, chosen):
-    if not all(map(installed, BACKENDS)):
+    if set(INSTALLED) != BACKENDS:
         pytest.skip("not all backends are installed")
     variables = {"KERAS_BACKEND": variable} if variable else {}
     result = start(CHOOSE, hidden, config, **variables)
@@ -227,7 +218,7 @@ sys.exit(status)
 @pytest.fixture
 def with_jax(start, tmp_path):
     """Runs Python on JAX, with the user's own folder of caches."""
-    if not installed("jax"):
+    if "jax" not in INSTALLED:
         pytest.skip("jax is not installed")
 
     def run(code, **variables):
@@ -282,7 +273,7 @@ def test_without_a_folder_that_can_be_written_there_is_no_cache(
 
 
 def test_only_jax_has_the_cache(start, tmp_path):
-    if not installed("torch"):
+    if "torch" not in INSTALLED:
         pytest.skip("torch is not installed")
     caches = tmp_path / "caches"
     start(

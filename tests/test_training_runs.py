@@ -23,7 +23,7 @@ from keras_srgan.settings import Settings
 from keras_srgan.stop_on_non_finite import StopOnNonFinite
 from keras_srgan.training import TrainingRun
 
-KILLS = int(os.environ.get("KERAS_SRGAN_KILLS", "3"))
+KILLS = int(os.environ.get("KERAS_SRGAN_KILLS", "1"))
 EPOCHS, STEPS = 2, 3
 
 
