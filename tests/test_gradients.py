@@ -324,6 +324,9 @@ def test_gradients_equal_those_written_by_hand(
     ]
     # A unit that rounding puts on the other side of a kink of VGG19 jumps.
     tolerance = 2e-3 if content_loss in PIXEL else 0.2
+    if discriminator == "spectral":
+        # The gradients of the real and the generated images nearly cancel.
+        tolerance = max(tolerance, 0.03)
     for variable, ours, theirs in zip(
         srgan.trainable_variables, actual, expected, strict=True
     ):
