@@ -7,12 +7,12 @@ import math
 import keras
 import numpy as np
 import pytest
+from installed import BACKENDS
 from keras import ops
 from PIL import Image
 from scipy import ndimage
 from scipy import special
 from skimage import data
-from test_backends import BACKENDS
 from test_backends import run
 
 from keras_srgan import SRGAN
