@@ -38,6 +38,7 @@ def test_steps_agree_on_all_backends(tmp_path):
     }
     colors = rng.uniform(0, 255, (80, 8, 8, 3)).astype("float32")
     photos = keras.ops.image.resize(colors, (32, 32), "bicubic")
+    photos = keras.ops.convert_to_numpy(photos)
     start["photos"] = np.clip(photos, 0, 255).astype("uint8")
     np.savez(tmp_path / "start.npz", **start)
     # Random kernels that keep the size of the features through 16 layers.
