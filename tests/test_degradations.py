@@ -1,4 +1,8 @@
-"""Degradation layers against independent implementations."""
+"""Degradation layers against independent implementations.
+
+Most comparisons run on one backend: the layers are equal on the others, as
+`test_given_parameters_have_equal_results_on_all_backends` shows.
+"""
 
 import io
 import itertools
@@ -52,6 +56,7 @@ def convolve(photo, kernel):
     return np.stack(channels, axis=-1)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
 @pytest.mark.parametrize("quality", [1, 10, 30, 49, 50, 75, 90, 95, 100])
 def test_jpeg_is_pillows(photo, quality, subsampling):
@@ -70,6 +75,7 @@ def test_jpeg_is_pillows(photo, quality, subsampling):
     np.testing.assert_array_equal(drawn, result)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("height, width", [(1, 1), (8, 17), (31, 16), (33, 5)])
 def test_jpeg_pads_any_size(photo, height, width):
     crop = photo[:height, :width]
@@ -80,6 +86,7 @@ def test_jpeg_pads_any_size(photo, height, width):
     assert np.abs(result - expected).mean() < 0.25
 
 
+@pytest.mark.once
 def test_jpeg_draws_all_qualities_in_its_range():
     images = np.zeros((3000, 1, 1, 3))
     layer = JPEGCompression((60, 64), ("4:4:4", "4:2:0"), seed=0)
@@ -92,6 +99,7 @@ def test_jpeg_draws_all_qualities_in_its_range():
     assert 0.45 < as_numpy(parameters["subsampled"]).mean() < 0.55
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("sigma", [0.3, 1.0, 3.0])
 def test_isotropic_blur_is_scipys(photo, sigma):
     expected = ndimage.gaussian_filter(
@@ -108,6 +116,7 @@ def isotropic(sigma):
     return {"sigma_x": sigma, "sigma_y": sigma, "angle": 0.0}
 
 
+@pytest.mark.once
 def test_anisotropic_blur_is_an_ellipse_in_the_given_direction(photo):
     sigma_x, sigma_y, angle = 3.0, 0.8, 0.5
     y, x = np.mgrid[-12:13, -12:13]
@@ -134,12 +143,14 @@ def test_anisotropic_blur_is_an_ellipse_in_the_given_direction(photo):
     assert np.abs(result - expected).max() < 0.01
 
 
+@pytest.mark.once
 def test_no_blur_is_the_image(photo):
     np.testing.assert_allclose(
         degrade(GaussianBlur(0), photo), photo, atol=1e-3
     )
 
 
+@pytest.mark.once
 def test_sinc_filter_is_a_circular_low_pass(photo):
     cutoff = 1.3
     y, x = np.mgrid[-10:11, -10:11]
@@ -156,6 +167,7 @@ def test_sinc_filter_is_a_circular_low_pass(photo):
     assert degrade(SincFilter(), step, cutoff=cutoff).max() > 200
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("sigma, gain", [(5, 0), (0, 0.4), (4, 0.3)])
 def test_noise_has_the_given_variance_at_each_level(sigma, gain):
     levels = np.array([60, 120, 180], "float32")
@@ -170,6 +182,7 @@ def test_noise_has_the_given_variance_at_each_level(sigma, gain):
         assert abs(correlation[0, 1]) < 0.05
 
 
+@pytest.mark.once
 def test_gray_noise_is_equal_in_all_channels():
     flat = np.full((200, 8, 8, 3), 128, "float32")
     residual = as_numpy(SensorNoise(5, gray=0.5)(flat)) - flat
@@ -177,6 +190,7 @@ def test_gray_noise_is_equal_in_all_channels():
     assert 0.35 < gray.mean() < 0.65
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["box", "bilinear", "bicubic"])
 @pytest.mark.parametrize("factor", [0.5, 1, 1.5, 4])
 def test_resizing_is_pillows(photo, name, factor):
@@ -196,6 +210,7 @@ def test_resizing_is_pillows(photo, name, factor):
     assert np.abs(result - expected).max() < 1e-2
 
 
+@pytest.mark.once
 def test_resizing_draws_all_choices():
     layer = RandomResize(4, (0.5, 1), ("box", "bicubic"))
     choice = as_numpy(layer.draw(np.zeros((400, 8, 8, 3)))["choice"])
@@ -226,6 +241,7 @@ def test_draws_differ_by_image_and_call_and_repeat_under_a_seed(photo, name):
     np.testing.assert_array_equal(as_numpy(again(same)), first)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", LAYERS)
 def test_probability_is_the_share_of_degraded_images(photo, name):
     same = np.stack([photo[40:56, :16]] * 200)
@@ -252,6 +268,7 @@ def test_layers_are_serialized(photo, name):
     np.testing.assert_array_equal(as_numpy(copy(batch)), as_numpy(layer(batch)))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "degradation, shape",
     [
@@ -284,6 +301,7 @@ def test_chains(photo, degradation, shape):
     np.testing.assert_array_equal(as_numpy(copy(batch)), lr)
 
 
+@pytest.mark.once
 def test_no_strength_is_clean(photo):
     batch = photo[None, :64, :64]
     for order in (1, 2):
@@ -296,6 +314,7 @@ def test_no_strength_is_clean(photo):
     ]
 
 
+@pytest.mark.once
 def test_strength_is_how_far_images_are_from_clean(photo):
     batch = np.stack([photo[:96, :96]] * 16)
     clean = as_numpy(Degradation(4)(batch))
@@ -306,6 +325,7 @@ def test_strength_is_how_far_images_are_from_clean(photo):
     assert errors == sorted(errors) and errors[0] > 0.5
 
 
+@pytest.mark.once
 def test_shares_of_images_are_blurred_and_noisy(photo):
     batch = np.stack([photo[:32, :32]] * 64)
     clean = as_numpy(Degradation(4)(batch))
