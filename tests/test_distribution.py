@@ -61,7 +61,7 @@ def start(arguments, **environment):
 
 def finish(*processes):
     try:
-        outputs = [process.communicate(timeout=150)[0] for process in processes]
+        outputs = [process.communicate(timeout=600)[0] for process in processes]
     finally:
         for process in processes:
             if process.poll() is None:
