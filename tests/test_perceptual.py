@@ -64,6 +64,7 @@ def test_layered_follows_its_definition(distances):
     assert value == pytest.approx(expected, rel=1e-4) and value > 0
 
 
+@pytest.mark.once
 def test_windows_do_not_change_the_result(distances, monkeypatch):
     # 22 whole blocks of 16 pixels and 9 pixels more: two windows.
     one, other = noise(361, 43), noise(361, 43, seed=1)
@@ -102,6 +103,7 @@ def test_windows_cover_each_position_once(size):
         assert total == pytest.approx(1)
 
 
+@pytest.mark.once
 def test_only_the_center_is_compared(distances):
     one, other = noise(64, 40), noise(64, 40, seed=1)
     center = VGGDistances(weights=None, crop=32)
