@@ -5,6 +5,7 @@ import runpy
 
 import keras
 import numpy as np
+import pytest
 
 from keras_srgan import Generator
 
@@ -25,17 +26,18 @@ def make_generator(filters, seed):
     return generator
 
 
-def test_the_difference_is_added_to_the_filters_that_are_shared():
+@pytest.mark.parametrize("share", [1.0, 0.2])
+def test_the_difference_is_added_to_the_filters_that_are_shared(share):
     faithful = make_generator(3, 0)
     vivid, start = make_generator(2, 1), make_generator(2, 2)
-    result = RECIPE["transfer"](faithful, vivid, start)
+    result = RECIPE["transfer"](faithful, vivid, start, share)
     for before, after, end, begin in zip(
         *(m.get_weights() for m in (faithful, result, vivid, start)),
         strict=True,
     ):
         shared = tuple(map(slice, end.shape))
         np.testing.assert_allclose(
-            after[shared], before[shared] + (end - begin), rtol=1e-6
+            after[shared], before[shared] + share * (end - begin), rtol=1e-5
         )
         assert not np.array_equal(after[shared], before[shared])
         after[shared] = before[shared]
