@@ -37,7 +37,7 @@ def test_the_difference_is_added_to_the_filters_that_are_shared(share):
     ):
         shared = tuple(map(slice, end.shape))
         np.testing.assert_allclose(
-            after[shared], before[shared] + share * (end - begin), rtol=1e-5
+            after[shared], before[shared] + share * (end - begin), rtol=1e-6
         )
         assert not np.array_equal(after[shared], before[shared])
         after[shared] = before[shared]
