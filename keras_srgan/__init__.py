@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from keras_srgan.metrics import psnr
     from keras_srgan.metrics import ssim
     from keras_srgan.msrresnet import MSRResNet
+    from keras_srgan.muon import Muon
     from keras_srgan.preset import presets
     from keras_srgan.schedules import WarmupStableDecay
     from keras_srgan.srgan import SRGAN
@@ -47,6 +48,7 @@ _MODULES = {
     "GridLoss": "losses",
     "ImageFolder": "data",
     "MSRResNet": "msrresnet",
+    "Muon": "muon",
     "PSNR": "metrics",
     "PhotoDegradation": "degradations",
     "PixelLoss": "losses",

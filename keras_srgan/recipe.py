@@ -22,6 +22,7 @@ from keras_srgan.loading import load_generator
 from keras_srgan.losses import VGGContentLoss
 from keras_srgan.metrics import PSNR
 from keras_srgan.metrics import SSIM
+from keras_srgan.muon import Muon
 from keras_srgan.pairs import PairFolder
 from keras_srgan.pairs import match_pairs
 from keras_srgan.photo_files import find_photos
@@ -30,6 +31,7 @@ from keras_srgan.settings import Settings
 from keras_srgan.srgan import SRGAN
 
 DISCRIMINATORS = {"patch": Discriminator, "unet": UNetDiscriminator}
+OPTIMIZERS = {"adam": keras.optimizers.Adam, "muon": Muon}
 
 # === Networks ===
 
@@ -216,13 +218,13 @@ def compile_srgan(
         schedule["decay_start"] = first * settings.steps_per_epoch
         schedule["decay_steps"] = (last - first) * settings.steps_per_epoch
     srgan.compile(
-        keras.optimizers.Adam(
+        OPTIMIZERS[settings.optimizer](
             WarmupStableDecay(
                 settings.learning_rate, delay_steps=delay_steps, **schedule
             ),
             use_ema=settings.average > 0,
             ema_momentum=settings.average,
-            name="generator_adam",
+            name=f"generator_{settings.optimizer}",
         ),
         keras.optimizers.Adam(
             WarmupStableDecay(settings.discriminator_learning_rate, **schedule),

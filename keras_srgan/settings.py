@@ -9,6 +9,7 @@ import typing
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 CONTENT_LOSSES = ("mae", "mse", "vgg")
+OPTIMIZERS = ("adam", "muon")
 
 # Settings that differ between the two stages of training. Stage two starts from
 # a model of stage one; its pixel loss prevents color drift.
@@ -118,7 +119,10 @@ class Settings:
     grid_weight: float = _setting(0.0, "weight of the loss against a grid")
 
     # === Optimizers ===
-    learning_rate: float | None = _setting(None, "constant rate of Adam")
+    optimizer: str = _setting(
+        "adam", f"of the generator: {', '.join(OPTIMIZERS)}"
+    )
+    learning_rate: float | None = _setting(None, "constant learning rate")
     discriminator_learning_rate: float | None = _setting(
         None, "default: learning_rate"
     )
@@ -144,6 +148,7 @@ class Settings:
         if self.discriminator_learning_rate is None:
             self.discriminator_learning_rate = self.learning_rate
         _check_choice("content_loss", self.content_loss, CONTENT_LOSSES)
+        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
         _check_choice("precision", self.precision, PRECISIONS)
         if (self.photos is None) == (self.pairs is None):
             raise ValueError(

@@ -75,6 +75,7 @@ LAYERS = {
         "masking",
         "matching",
         "msrresnet",
+        "muon",
         "optimizers",
         "perceptual",
         "receptive_field",
