@@ -13,6 +13,7 @@ import numpy as np
 from keras_srgan import SRGAN
 from keras_srgan import Discriminator
 from keras_srgan import Generator
+from keras_srgan import Muon
 from keras_srgan import UNetDiscriminator
 from keras_srgan import VGGContentLoss
 
@@ -34,6 +35,7 @@ def make_srgan(discriminator=None):
 OPTIMIZERS = {
     "sgd": lambda: keras.optimizers.SGD(0.001),
     "adam": lambda: keras.optimizers.Adam(1e-4, epsilon=1e-8),
+    "muon": lambda: Muon(1e-4),
 }
 # Name to arguments of `compile` and the discriminator.
 OPTIONS = {
@@ -55,8 +57,9 @@ OPTIONS = {
         },
         lambda: Discriminator(filters=4, spectral_normalization=True),
     ),
-    "least_squares unet": (
+    "least_squares unet muon": (
         {
+            "generator_optimizer": "muon",
             "content_loss": "mse",
             "adversarial_loss": "least_squares",
             "adversarial_weight": 0.1,
@@ -94,7 +97,8 @@ def main(start, vgg, out):
     start = np.load(start)
     weights = [start[f"weight_{i}"] for i in range(len(start) - 1)]
     results = {}
-    for optimizer, make in OPTIMIZERS.items():
+    for optimizer in ("sgd", "adam"):
+        make = OPTIMIZERS[optimizer]
         for loss in (VGGContentLoss(weights=vgg), "mse"):
             srgan = make_srgan()
             srgan.compile(make(), make(), loss, pixel_weight=0.1)
@@ -112,8 +116,10 @@ def main(start, vgg, out):
                 distance="absolute",
                 feature_scale=0.01,
             )
-        adam = OPTIMIZERS["adam"]
-        srgan.compile(adam(), adam(), **arguments)
+        optimizer = arguments.pop("generator_optimizer", "adam")
+        srgan.compile(
+            OPTIMIZERS[optimizer](), OPTIMIZERS["adam"](), **arguments
+        )
         draw_weights(srgan)
         before = [np.array(v.numpy()) for v in srgan.trainable_variables]
         after = fit(srgan, start["photos"][:40])

@@ -51,6 +51,7 @@ def test_stages_have_their_own_defaults():
         ({"photos": "a", "batch_size": True}, "`batch_size` .*int.*=True"),
         ({"photos": "a", "generator": 3}, "`generator` .*dict"),
         ({"photos": "a", "stage": "vae"}, "`stage` must be one of psnr, gan"),
+        ({"photos": "a", "optimizer": "sgd"}, "`optimizer` .*'sgd'"),
         ({"photos": "a", "precision": "half"}, "`precision` .*'half'"),
         ({"photos": "a", "average": 1}, "`average` must be in"),
         ({"photos": "a", "held_out": 0}, "`held_out` must be at least 1"),

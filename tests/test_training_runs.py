@@ -185,12 +185,14 @@ def seen(folder):
     return folder / "seen"
 
 
-@pytest.mark.parametrize("degradation", ["clean", "seen"])
+@pytest.mark.parametrize(
+    ("degradation", "optimizer"), [("clean", "adam"), ("seen", "muon")]
+)
 def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(
-    folder, seen, make_settings, monkeypatch, degradation
+    folder, seen, make_settings, monkeypatch, degradation, optimizer
 ):
     monkeypatch.chdir(folder)
-    settings = make_settings(degradation=degradation)
+    settings = make_settings(degradation=degradation, optimizer=optimizer)
     killer = Killer(monkeypatch)
     whole = folder / "whole"
     assert not killer.run(lambda: train_and_finish(whole, settings))
