@@ -6,8 +6,8 @@
 
 The first lines of the output name the machine and the package versions. Numbers
 are comparable within a table, because its contenders take turns. All benchmarks
-together take hours on two cores. `precision.py` is not among them, because it
-needs training photos.
+together take hours on two cores. `precision.py` and `choices.py` are not among
+them, because they need training photos.
 """
 
 import argparse
