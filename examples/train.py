@@ -35,7 +35,8 @@ options = parser.parse_args()
 out = pathlib.Path(options.out)
 photos = options.data or [f"{data_dir}/{name}" for name in NAMES.split()]
 shared = {"photos": photos, "held_out": 2, "steps_per_epoch": 50}
-one = Settings(stage="psnr", generator=SMALL, **shared)
+fast = {"optimizer": "muon", "learning_rate": 2e-3}
+one = Settings(stage="psnr", generator=SMALL, **fast, **shared)
 two = {**shared, "stage": "gan", "batch_size": 8, "discriminator_steps": 50}
 # Avoids downloading VGG19.
 two |= {"content_loss": "mse", "discriminator": {"filters": 16}}
