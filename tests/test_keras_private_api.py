@@ -95,6 +95,12 @@ NAMES = [
         _mentions(keras.optimizers.MultiOptimizer, "_optimizer_map"),
     ),
     (
+        "_should_use_adamw",
+        None,
+        "overridden to train convolutions by Muon",
+        _mentions(keras.optimizers.Muon, "_should_use_adamw"),
+    ),
+    (
         "_model_variables_moving_average",
         None,
         "read for the averaged weights",
