@@ -118,12 +118,14 @@ def make_settings(name, seed):
     if recipe.startswith("srgan"):
         settings["start"] = options.start
         settings["vgg_weights"] = options.vgg_weights
-    for key, value in choices[name].items():
-        if isinstance(value, dict):
-            value = {**settings.get(key, {}), **value}
-        settings[key] = value
     settings["steps_per_epoch"] = options.steps_per_epoch
-    return Settings(**settings, seed=seed)
+    settings = vars(Settings(**settings, seed=seed))
+    for key, value in choices[name].items():
+        # Tables keep their other values, also those that are defaults.
+        if isinstance(value, dict):
+            value = {**settings[key], **value}
+        settings[key] = value
+    return Settings(**settings)
 
 
 def train(directory, settings):
