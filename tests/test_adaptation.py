@@ -209,13 +209,7 @@ def test_an_adaptation_killed_anywhere_ends_as_if_it_had_not_been(
     } <= expected.keys()
     killed = folder / "killed"
     for _ in range(KILLS):
-        fatal = np.random.default_rng().integers(1, events + 1)
-        if not killer.run(lambda: adapt(killed), fatal):
-            # The first run had more events, perhaps those of a cold cache.
-            events = killer.count
-            shutil.rmtree(killed)
-            fatal = np.random.default_rng().integers(1, events + 1)
-            assert killer.run(lambda: adapt(killed), fatal)
+        fatal, events = killer.kill(lambda: adapt(killed), killed, events)
         assert not killer.run(lambda: adapt(killed))
         assert not differing(read(killed), expected), fatal
         shutil.rmtree(killed)

@@ -69,6 +69,21 @@ class Killer:
         if self.dead:
             raise KilledError
 
+    def kill(self, command, folder, events):
+        """Kills a command that makes a folder, at a random event.
+
+        Returns the event, and the events of a whole run.
+        """
+        draw = random.SystemRandom()
+        fatal = draw.randrange(1, events + 1)
+        if not self.run(command, fatal):
+            # The first run had more events, perhaps those of a cold cache.
+            events = self.count
+            shutil.rmtree(folder)
+            fatal = draw.randrange(1, events + 1)
+            assert self.run(command, fatal)
+        return fatal, events
+
     def run(self, command, fatal=None):
         """Returns whether a command is killed at an event."""
         self.count, self.fatal, self.dead = 0, fatal, False
@@ -216,19 +231,13 @@ def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(
             seen.rename(folder / "gone")
         train_and_finish(killed, settings)
 
-    draw = random.SystemRandom()
     for _ in range(KILLS):
-        events_of_kills = [draw.randrange(1, events + 1) for _ in range(2)]
-        if not killer.run(resume, events_of_kills[0]):
-            # The first run had more events, perhaps those of a cold cache.
-            events = killer.count
-            shutil.rmtree(killed)
-            events_of_kills[0] = draw.randrange(1, events + 1)
-            assert killer.run(resume, events_of_kills[0])
+        first, events = killer.kill(resume, killed, events)
+        second = random.SystemRandom().randrange(1, events + 1)
         # The resumed run may end before it is killed.
-        killer.run(resume, events_of_kills[1])
+        killer.run(resume, second)
         assert not killer.run(resume)
-        assert not differing(read(killed), expected), events_of_kills
+        assert not differing(read(killed), expected), (first, second)
         shutil.rmtree(killed)
         if not seen.exists():
             (folder / "gone").rename(seen)
