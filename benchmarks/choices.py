@@ -38,7 +38,7 @@ RECIPES = pathlib.Path(__file__).parent.parent / "recipes"
 DECAY = 2 / 3
 
 
-def generator(filters, upsampling):
+def with_generator(filters, upsampling):
     return {"generator": {"filters": filters, "upsampling": upsampling}}
 
 
@@ -61,10 +61,10 @@ TABLES = {
     "generators": (
         "srresnet_x4_small",
         {
-            "compact, 32 filters": generator(32, "pixel_shuffle_direct"),
-            "compact, 64 filters": generator(64, "pixel_shuffle_direct"),
-            "reference, 32 filters": generator(32, "pixel_shuffle"),
-            "reference, 64 filters": generator(64, "pixel_shuffle"),
+            "compact, 32 filters": with_generator(32, "pixel_shuffle_direct"),
+            "compact, 64 filters": with_generator(64, "pixel_shuffle_direct"),
+            "reference, 32 filters": with_generator(32, "pixel_shuffle"),
+            "reference, 64 filters": with_generator(64, "pixel_shuffle"),
         },
     ),
     "stage-two": (
@@ -106,7 +106,10 @@ if options.no_drawings is None:
     choices.pop("no drawings", None)
 for name in options.only or ():
     if name not in choices:
-        parser.error(f"--only: expected of {', '.join(choices)}. Got: {name}")
+        parser.error(
+            f"--only must name settings of the table: {', '.join(choices)}. "
+            f"Received: {name}"
+        )
 choices = {n: s for n, s in choices.items() if n in (options.only or choices)}
 
 
@@ -129,7 +132,7 @@ def make_settings(name, seed):
 
 
 def train(directory, settings):
-    """Trains what is left of a run, and returns its model."""
+    """Trains what is left of a run, and returns it."""
     if is_run(directory):
         run = TrainingRun.open(directory)
         run.train()
@@ -137,7 +140,7 @@ def train(directory, settings):
         run = TrainingRun.create(directory, settings)
         run.train(minutes=options.minutes / (1 + DECAY))
     run.finish(DECAY)
-    return load_generator(str(directory / "model.keras")), run
+    return run
 
 
 def evaluate(generator):
@@ -163,6 +166,7 @@ def measure_cost(generator):
             layer = weight.path.split("/")[0]
             scale = {"upscale_1_conv": 2, "rgb_conv": 4}.get(layer, 1)
         operations += int(np.prod(weight.shape)) * scale**2
+    # Enlarged to a megapixel.
     photo = np.random.default_rng(0).integers(0, 256, (250, 250, 3), "uint8")
     upscaler = Upscaler(generator)
     upscaler(photo)
@@ -180,7 +184,8 @@ for seed in range(options.seeds):
     for name in choices:
         settings = make_settings(name, seed)
         folder = re.sub(r"\W+", "-", f"{options.table}-{name}-{seed}")
-        generator, run = train(pathlib.Path(options.out, folder), settings)
+        run = train(pathlib.Path(options.out, folder), settings)
+        generator = load_generator(run.directory / "model.keras")
         results[name].append(evaluate(generator))
         if options.table == "generators":
             costs[name] = measure_cost(generator)
