@@ -178,6 +178,7 @@ class ImageFolder(EpochDataset):
         self._ahead = {}
         self._bad = set()
         self._lock = threading.Lock()
+        self._distinct_files = len(set(self.files))
         if sampling == "pixels":
             self._weights = weigh(self.files)
 
@@ -189,7 +190,7 @@ class ImageFolder(EpochDataset):
 
     def __getitem__(self, index):
         epoch, index = self.epoch, range(len(self))[index]
-        in_memory = len(self._cache) + len(self._bad) == len(set(self.files))
+        in_memory = len(self._cache) + len(self._bad) == self._distinct_files
         # A thread's task costs more than copying from memory.
         if in_memory or not self.threads:
             return self._batch(epoch, index)
@@ -311,9 +312,12 @@ class ImageFolder(EpochDataset):
 
     def _batch(self, epoch, index):
         order = self._order(epoch)
+        # One generator per batch: making one takes as long as a small crop.
+        places = self._random(epoch, index).random((self.batch_size, 2))
+        first = index * self.batch_size
         return np.stack(
             [
-                self._read(epoch, order, position)
+                self._read(order, position, places[position - first])
                 for position in self._positions(index, *self._share)
             ]
         )
@@ -339,7 +343,7 @@ class ImageFolder(EpochDataset):
         size = (last - first) // count
         return range(first + share * size, first + (share + 1) * size)
 
-    def _read(self, epoch, order, position):
+    def _read(self, order, position, place):
         """Reads the crop at a position of the order of the epoch."""
         # Known bad files are skipped to save time. This must not change the
         # outcome, or it would depend on the reads of other threads.
@@ -354,7 +358,7 @@ class ImageFolder(EpochDataset):
                     raise
                 self._skip(file, error)
             else:
-                return self._cut(photo, epoch, position)
+                return self._cut(photo, place)
         raise ValueError(
             f"None of the {len(self.files)} photos can be used, from "
             f"{self.files[0]} to {self.files[-1]}: see the warnings"
@@ -383,11 +387,12 @@ class ImageFolder(EpochDataset):
             self._bad.add(file)
         warnings.warn(f"{error}. Skipped.", stacklevel=2)
 
-    def _cut(self, photo, epoch, position):
+    def _cut(self, photo, place):
         size = self.crop_size
-        spare = np.subtract(photo.shape[:2], size)
+        height, width, _ = photo.shape
         if self.crop == "random":
-            top, left = self._random(epoch, position).integers(spare + 1)
+            top = int(place[0] * (height - size + 1))
+            left = int(place[1] * (width - size + 1))
         else:
-            top, left = spare // 2
+            top, left = (height - size) // 2, (width - size) // 2
         return photo[top : top + size, left : left + size]
