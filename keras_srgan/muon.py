@@ -15,8 +15,7 @@ class Muon(keras.optimizers.Muon):
     matrices, of shape `(height * width * channels, filters)`.
 
     Update sizes match those of Adam, so a learning rate of Adam is a good
-    start; one to two times that rate trained our generators best. Biases and
-    the slopes of `PReLU` are trained as by Adam.
+    start. Biases and the slopes of `PReLU` are trained as by Adam.
 
     Args:
         learning_rate: Float or `LearningRateSchedule`. Defaults to `0.001`.
@@ -25,8 +24,12 @@ class Muon(keras.optimizers.Muon):
             `("start_conv", "rgb_conv")`, the first and the last convolution
             of a `Generator`, which read and write colors.
         adam_lr_ratio: Float. The learning rate of the weights that are
-            trained as by Adam, divided by `learning_rate`. Defaults to `0.5`.
-        weight_decay: Float. Defaults to `None`: no weight decay.
+            trained as by Adam, divided by `learning_rate`. With larger rates,
+            long training is less stable. Defaults to `0.2`.
+        weight_decay: Float. Before each step, the other kernels are multiplied
+            by `1 - weight_decay * learning_rate`. As all steps have about the
+            same size, kernels would otherwise grow until training diverges.
+            Defaults to `1.0`. `None`: no weight decay.
         adam_weight_decay: Float. Likewise, for the weights that are trained
             as by Adam. Defaults to `None`.
         **kwargs: Further arguments of `keras.optimizers.Muon`.
@@ -51,8 +54,8 @@ class Muon(keras.optimizers.Muon):
         self,
         learning_rate=1e-3,
         exclude_layers=("start_conv", "rgb_conv"),
-        adam_lr_ratio=0.5,
-        weight_decay=None,
+        adam_lr_ratio=0.2,
+        weight_decay=1.0,
         adam_weight_decay=None,
         **kwargs,
     ):

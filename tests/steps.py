@@ -2,7 +2,7 @@
 
     KERAS_BACKEND=jax python tests/steps.py START.npz VGG.weights.h5 OUT.npz
 
-START holds `photos` (80, 32, 32, 3) and one array per weight, `weight_0`…
+START holds `photos` (40, 32, 32, 3) and one array per weight, `weight_0`…
 """
 
 import sys
@@ -122,7 +122,7 @@ def main(start, vgg, out):
         )
         draw_weights(srgan)
         before = [np.array(v.numpy()) for v in srgan.trainable_variables]
-        after = fit(srgan, start["photos"][:40])
+        after = fit(srgan, start["photos"])
         for i, weight in enumerate(after):
             results[f"{name} {i}"] = weight
         for i, weight in enumerate(before):

@@ -30,13 +30,13 @@ def run(backend, *command):
 
 @pytest.mark.once
 def test_steps_agree_on_all_backends(tmp_path):
-    """Twenty steps of the reference's losses, ten of each new option."""
+    """Ten steps with the losses of the reference, and with each new option."""
     rng = np.random.default_rng(0)
     start = {
         f"weight_{i}": weight
         for i, weight in enumerate(make_srgan().get_weights())
     }
-    colors = rng.uniform(0, 255, (80, 8, 8, 3)).astype("float32")
+    colors = rng.uniform(0, 255, (40, 8, 8, 3)).astype("float32")
     photos = keras.ops.image.resize(colors, (32, 32), "bicubic")
     photos = keras.ops.convert_to_numpy(photos)
     start["photos"] = np.clip(photos, 0, 255).astype("uint8")
