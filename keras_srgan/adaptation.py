@@ -155,7 +155,7 @@ class Adaptation(TrainingRun):
         self.log(str(verdict))
         return verdict
 
-    def _make_checkpoint(self, lr, hr):
+    def _make_checkpoints(self, lr, hr):
         settings = self.settings
         held_out = HeldOut(
             lr,
@@ -164,9 +164,8 @@ class Adaptation(TrainingRun):
             _get_score(settings),
             settings.vgg_weights if _watches_features(settings) else None,
         )
-        return callbacks.HeldOutCheckpoint(
-            self.directory / "checkpoints", held_out, log=self.log
-        )
+        folder = self.directory / "checkpoints"
+        return [callbacks.HeldOutCheckpoint(folder, held_out, log=self.log)]
 
     @property
     def _best(self):

@@ -348,12 +348,13 @@ class TrainingRun:
         ]
         states = []
         if decay_start is None:
-            states = [limit, self._make_checkpoint(lr, hr)]
+            checkpoints = self._make_checkpoints(lr, hr)
+            states = [limit, *checkpoints]
             used += [
                 callbacks.PeriodicCheckpoint(
                     folder / "checkpoints", settings.checkpoint_every
                 ),
-                states[1],
+                *checkpoints,
             ]
         if settings.tensorboard:
             used.append(
@@ -371,9 +372,12 @@ class TrainingRun:
         )
         return srgan
 
-    def _make_checkpoint(self, lr, hr):
-        """Returns the callback that keeps the best state."""
-        return callbacks.BestCheckpoint(self.directory / "checkpoints")
+    def _make_checkpoints(self, lr, hr):
+        """Returns the callbacks that keep the best state."""
+        return [
+            callbacks.BestCheckpoint(self.directory / "checkpoints"),
+            callbacks.StopOnDivergence(),
+        ]
 
     # === Results ===
 

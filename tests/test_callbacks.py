@@ -444,6 +444,27 @@ def test_best_checkpoint_of_a_resumed_run_knows_the_best(start, tmp_path):
     assert int(saved.optimizer.iterations) == 2 * STEPS
 
 
+def test_divergence_stops_training_and_is_not_saved(start, tmp_path):
+    def train(epochs):
+        stop = callbacks.StopOnDivergence(max_drop=2.0)
+        backup = callbacks.RunBackup(tmp_path, stop, delete_checkpoint=False)
+        psnr = make_validation([20.0, 22.0, 21.0, 19.5])
+        fit(start(), psnr, stop, backup, epochs=epochs)
+
+    train(2)
+    for _ in range(2):
+        # A resumed run knows the best value, and stops again.
+        with pytest.raises(FloatingPointError, match="epoch 4: val_psnr is 19"):
+            train(4)
+        assert files(tmp_path) == ["epoch-0003.weights.h5"]
+    # The next `fit` starts at its first epoch.
+    assert fit(start(), epochs=1).epoch == [0]
+    with pytest.raises(ValueError, match="max_drop=0"):
+        callbacks.StopOnDivergence(0)
+    with pytest.raises(ValueError, match="monitor='val_psnr'"):
+        fit(start(), callbacks.StopOnDivergence())
+
+
 def test_best_checkpoint_by_the_least(start, tmp_path):
     best = callbacks.BestCheckpoint(tmp_path, "loss", mode="min")
     history = fit(start(), best, epochs=2, validation_data=(LR, HR)).history

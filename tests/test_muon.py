@@ -86,7 +86,9 @@ def test_kernels_do_not_grow_without_bound():
     ("shape", "name"),
     [((3, 3, 4, 8), "rgb_conv"), ((8,), "bias"), ((1, 1, 8), "alpha")],
 )
-def test_other_weights_are_trained_as_by_adam_at_a_fifth_of_the_rate(shape, name):
+def test_other_weights_are_trained_as_by_adam_at_a_fifth_of_the_rate(
+    shape, name
+):
     gradients = [draw(shape, seed) for seed in (1, 2, 3)]
     results = [
         apply(optimizer, make_variable(shape, name), gradients)

@@ -4,6 +4,7 @@
 """
 
 import io
+import json
 import os
 import random
 import re
@@ -257,6 +258,20 @@ def test_a_finished_run_says_so_and_trains_nothing(
     assert not run.finish()
     assert not differing(read(folder / "run"), before)
     assert capsys.readouterr().out.count("nothing to train") == 2
+
+
+def test_a_run_that_diverges_stops(folder, make_settings):
+    run = TrainingRun.create(folder / "run", make_settings())
+    run.train(epochs=1)
+    # As if the first epoch had been much better.
+    (backup,) = (folder / "run/backup").glob("*.h5")
+    with h5py.File(backup, "a") as file:
+        states = json.loads(file.attrs["callbacks"])
+        states["StopOnDivergence"]["best"] += 100
+        file.attrs["callbacks"] = json.dumps(states)
+    with pytest.raises(FloatingPointError, match="diverged in epoch 2"):
+        TrainingRun.open(folder / "run").train(epochs=2)
+    assert TrainingRun.open(folder / "run").epochs_done == 1
 
 
 def test_a_finished_run_can_be_continued(folder, make_settings):

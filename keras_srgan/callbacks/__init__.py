@@ -8,6 +8,7 @@ from keras_srgan.callbacks.loss_curves import LossCurves
 from keras_srgan.callbacks.periodic_checkpoint import PeriodicCheckpoint
 from keras_srgan.callbacks.progress_pictures import ProgressPictures
 from keras_srgan.callbacks.run_backup import RunBackup
+from keras_srgan.callbacks.stop_on_divergence import StopOnDivergence
 from keras_srgan.callbacks.tensorboard_pictures import TensorBoardPictures
 from keras_srgan.callbacks.time_limit import TimeLimit
 from keras_srgan.stop_on_non_finite import StopOnNonFinite
@@ -19,6 +20,7 @@ __all__ = [
     "PeriodicCheckpoint",
     "ProgressPictures",
     "RunBackup",
+    "StopOnDivergence",
     "StopOnNonFinite",
     "TensorBoardPictures",
     "TimeLimit",

@@ -80,12 +80,7 @@ class BestCheckpoint(FirstProcessCallback):
             self.value = self.epoch = None
 
     def on_epoch_end(self, epoch, logs=None):
-        if self.monitor not in (logs or {}):
-            raise ValueError(
-                f"`monitor` must be one of {', '.join(logs or {})}. "
-                f"Received: monitor={self.monitor!r}"
-            )
-        value = float(logs[self.monitor])
+        value = read_log(logs, self.monitor)
         if not math.isfinite(value):
             return
         if self.value is not None:
@@ -95,3 +90,17 @@ class BestCheckpoint(FirstProcessCallback):
         with replacing(self.directory / "best.keras") as partial:
             self.model.save(partial)
         self.value, self.epoch = value, epoch + 1
+
+
+def read_log(logs: dict | None, monitor: str) -> float:
+    """Returns the log that a callback monitors.
+
+    Raises:
+        ValueError: if there is no such log.
+    """
+    if monitor not in (logs or {}):
+        raise ValueError(
+            f"`monitor` must be one of {', '.join(logs or {})}. "
+            f"Received: monitor={monitor!r}"
+        )
+    return float(logs[monitor])

@@ -128,6 +128,10 @@ class RunBackup(keras.callbacks.Callback):
                 # The run may have been killed before they were removed.
                 self._remove_older()
 
+    def on_epoch_begin(self, epoch, logs=None):
+        # Otherwise, the next `fit` would start here if this one is stopped.
+        self.model._initial_epoch = None
+
     def on_epoch_end(self, epoch, logs=None):
         if not is_first():
             return
