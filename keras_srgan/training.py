@@ -373,7 +373,7 @@ class TrainingRun:
         return srgan
 
     def _make_checkpoints(self, lr, hr):
-        """Returns the callbacks that keep the best state."""
+        """Returns the callbacks that compare epochs on held-out photos."""
         return [
             callbacks.BestCheckpoint(self.directory / "checkpoints"),
             callbacks.StopOnDivergence(),
