@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from keras_srgan.loading import load_generator
     from keras_srgan.losses import GridLoss
     from keras_srgan.losses import PixelLoss
+    from keras_srgan.losses import SpectrumLoss
     from keras_srgan.losses import VGGContentLoss
     from keras_srgan.metrics import PSNR
     from keras_srgan.metrics import SSIM
@@ -54,6 +55,7 @@ _MODULES = {
     "PixelLoss": "losses",
     "SRGAN": "srgan",
     "SSIM": "metrics",
+    "SpectrumLoss": "losses",
     "UNetDiscriminator": "discriminator",
     "Upscaler": "upscaling",
     "VGGContentLoss": "losses",

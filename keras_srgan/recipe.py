@@ -236,6 +236,7 @@ def compile_srgan(
         pixel_weight=settings.pixel_weight,
         pixel_loss=settings.pixel_loss,
         grid_weight=settings.grid_weight,
+        spectrum_weight=settings.spectrum_weight,
         metrics=[PSNR(shave=srgan.scale), SSIM(shave=srgan.scale)],
     )
 

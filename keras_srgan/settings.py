@@ -117,6 +117,7 @@ class Settings:
     pixel_weight: float | None = _setting(None, "weight of the pixel loss")
     pixel_loss: str = _setting("mse", "mse or mae")
     grid_weight: float = _setting(0.0, "weight of the loss against a grid")
+    spectrum_weight: float = _setting(0.0, "weight of the loss on texture")
 
     # === Optimizers ===
     optimizer: str = _setting(

@@ -12,6 +12,7 @@ from keras_srgan.generator import Generator
 from keras_srgan.image_model import ImageModel
 from keras_srgan.losses import GridLoss
 from keras_srgan.losses import PixelLoss
+from keras_srgan.losses import SpectrumLoss
 from keras_srgan.losses import VGGContentLoss
 from keras_srgan.losses import get_loss
 from keras_srgan.metrics import PSNR
@@ -116,6 +117,7 @@ class SRGAN(ImageModel):
                 "content_loss",
                 "pixel_loss",
                 "grid_loss",
+                "spectrum_loss",
                 "adversarial_loss",
                 "discriminator_loss",
             )
@@ -179,6 +181,7 @@ class SRGAN(ImageModel):
         adversarial_loss="vanilla",
         pixel_loss="mse",
         grid_weight=0.0,
+        spectrum_weight=0.0,
     ):
         """Configures losses and optimizers; the defaults are the reference's.
 
@@ -210,6 +213,10 @@ class SRGAN(ImageModel):
                 prevents a grid with the period of the LR pixels. HR images
                 must then be at least `8 * scale` pixels high and wide.
                 Defaults to `0.0`.
+            spectrum_weight: Float, at least 0. Weight of
+                `SpectrumLoss(scale)`, which adds missing texture in all
+                directions. HR images must then be at least 32 pixels high
+                and wide. Defaults to `0.0`.
 
         Raises:
             ValueError: if a loss or an optimizer is unknown or a weight is
@@ -235,6 +242,7 @@ class SRGAN(ImageModel):
             adversarial_weight=adversarial_weight,
             pixel_weight=pixel_weight,
             grid_weight=grid_weight,
+            spectrum_weight=spectrum_weight,
         )
         if adversarial_loss not in ADVERSARIAL_LOSSES:
             raise ValueError(
@@ -264,15 +272,18 @@ class SRGAN(ImageModel):
                 "adversarial_loss": adversarial_loss,
                 "pixel_loss": pixel_loss,
                 "grid_weight": grid_weight,
+                "spectrum_weight": spectrum_weight,
             }
         )
         self.content_loss = get_loss("content_loss", content_loss, named)
         self.pixel_loss = get_loss("pixel_loss", pixel_loss, pixel_losses)
         self.grid_loss = GridLoss(self.scale)
+        self.spectrum_loss = SpectrumLoss(self.scale)
         self.adversarial_loss = adversarial_loss
         self.adversarial_weight = adversarial_weight
         self.pixel_weight = pixel_weight
         self.grid_weight = grid_weight
+        self.spectrum_weight = spectrum_weight
         super().compile(
             optimizer=GANOptimizer(
                 get_optimizer(generator_optimizer, "generator_adam"),
@@ -311,6 +322,8 @@ class SRGAN(ImageModel):
             unused |= {"pixel_loss"}
         if not self.grid_weight:
             unused |= {"grid_loss"}
+        if not self.spectrum_weight:
+            unused |= {"spectrum_loss"}
         return [loss] + [m for m in others if m.name not in unused]
 
     def compute_losses(self, data, training):
@@ -340,6 +353,10 @@ class SRGAN(ImageModel):
             grid = self.replicas * self.grid_loss(hr, sr)
             generator_loss = generator_loss + self.grid_weight * grid
             parts["grid_loss"] = grid
+        if self.spectrum_weight:
+            spectrum = self.replicas * self.spectrum_loss(hr, sr)
+            generator_loss = generator_loss + self.spectrum_weight * spectrum
+            parts["spectrum_loss"] = spectrum
         if self.adversarial_weight:
             real = self.discriminator(hr, training=training)
             fake = self.discriminator(sr, training=training)

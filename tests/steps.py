@@ -54,6 +54,7 @@ OPTIONS = {
             "adversarial_loss": "hinge",
             "adversarial_weight": 0.1,
             "grid_weight": 10.0,
+            "spectrum_weight": 0.1,
         },
         lambda: Discriminator(filters=4, spectral_normalization=True),
     ),

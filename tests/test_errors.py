@@ -11,6 +11,7 @@ from keras_srgan import Discriminator
 from keras_srgan import Generator
 from keras_srgan import GridLoss
 from keras_srgan import ImageFolder
+from keras_srgan import SpectrumLoss
 from keras_srgan import UNetDiscriminator
 from keras_srgan import Upscaler
 from keras_srgan import WarmupStableDecay
@@ -109,6 +110,7 @@ def test_sample_weights(srgan, photos):
         ({"adversarial_weight": -1}, "`adversarial_weight`.*=-1"),
         ({"pixel_weight": float("nan")}, "`pixel_weight`.*=nan"),
         ({"grid_weight": -1}, "`grid_weight`.*=-1"),
+        ({"spectrum_weight": -1}, "`spectrum_weight`.*=-1"),
         ({"pixel_loss": "vgg"}, "`pixel_loss`.*'mse', 'mae'.*='vgg'"),
         ({"adversarial_loss": "gan"}, "`adversarial_loss`.*'hinge'.*='gan'"),
         ({"generator_optimizer": "adamant"}, "adamant"),
@@ -155,6 +157,8 @@ PHOTOS = np.zeros((1, 16, 16, 3), "uint8")
         (lambda n: ProgressPictures(PHOTOS, "runs", every=n), "every", 1),
         (lambda n: RandomResize(n), "scale", 1),
         (lambda n: ShortEpochs(None, n), "steps", 1),
+        (lambda n: SpectrumLoss(n), "scale", 2),
+        (lambda n: SpectrumLoss(window=n), "window", 4),
         (lambda n: UNetDiscriminator(n), "filters", 1),
         (lambda n: Upscaler(None, tile_size=n), "tile_size", 1),
         (lambda n: WarmupStableDecay(1, decay_start=n), "decay_start", 0),

@@ -5,6 +5,7 @@ import pytest
 from keras import ops
 
 from keras_srgan import PixelLoss
+from keras_srgan import SpectrumLoss
 from keras_srgan import VGGContentLoss
 from keras_srgan.adversarial import ADVERSARIAL_LOSSES
 from keras_srgan.losses import GridLoss
@@ -77,6 +78,78 @@ def test_grid_loss_refuses_images_smaller_than_a_window():
     images = np.zeros((1, 32, 28, 3))
     with pytest.raises(ValueError, match=r"32 pixels.*\(1, 32, 28, 3\)"):
         GridLoss()(images, images)
+
+
+def test_spectrum_loss_is_its_definition():
+    """Written out with loops over windows and a whole FFT."""
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0, 255, (2, 2, 24, 20, 3))
+    line = 0.5 - 0.5 * np.cos(np.pi * np.arange(8) / 4)
+    taper = np.outer(line, line)
+    v, u = np.meshgrid(np.arange(-3, 5), np.arange(5), indexing="ij")
+    once = (v >= 0) | ((u > 0) & (u < 4))
+    v, u = (a[once & (np.hypot(u, v) / 8 >= 1 / 6)] for a in (v, u))
+    logs = []
+    for luma in images @ [0.299, 0.587, 0.114]:
+        power = np.stack(
+            [
+                [
+                    np.abs(np.fft.fft2(taper * luma[:, y : y + 8, x : x + 8]))[
+                        :, v, u
+                    ]
+                    ** 2
+                    for x in range(0, 20 - 8 + 1, 4)
+                ]
+                for y in range(0, 24 - 8 + 1, 4)
+            ]
+        )
+        # 5x4 windows; 3x3 of their 3x3 neighborhoods are whole.
+        means = [
+            power[y : y + 3, x : x + 3].mean((0, 1))
+            for y in range(3)
+            for x in range(2)
+        ]
+        logs.append(np.log(np.add(means, (taper**2).sum())) / 2)
+    expected = np.abs(logs[1] - logs[0]).mean()
+    loss = SpectrumLoss(scale=3, window=8)
+    assert float(loss(*images)) == pytest.approx(expected, rel=1e-4)
+    again = SpectrumLoss.from_config(loss.get_config())
+    assert float(again(*images)) == pytest.approx(expected, rel=1e-4)
+
+
+def test_spectrum_loss_is_of_the_texture_that_the_lr_image_lacks():
+    rng = np.random.default_rng(0)
+    texture = rng.normal(128, 20, (1, 64, 64, 1)) * np.ones(3)
+    smooth = np.full_like(texture, 128)
+    y, x = np.mgrid[:64, :64]
+    wave = np.sin(2 * np.pi * x / 64)[None, :, :, None]
+    loss = SpectrumLoss()
+    # Neither brightness, what the LR image shows, nor the place counts.
+    assert float(loss(texture, texture + 10)) == pytest.approx(0, abs=1e-3)
+    assert float(loss(smooth, smooth + 20 * wave)) < 0.06
+    assert float(loss(texture, np.roll(texture, 3, axis=2))) < 0.2
+    # An amplitude that doubles counts as much as one that halves.
+    assert float(loss(texture, 2 * texture)) == pytest.approx(np.log(2), 0.01)
+    assert float(loss(2 * texture, texture)) == pytest.approx(np.log(2), 0.01)
+    # Texture along rows and columns does not replace other directions.
+    weave = 128 + 20 * (
+        rng.normal(size=(64, 1, 1)) + rng.normal(size=(1, 64, 1))
+    ) * np.ones((1, 64, 64, 3))
+    assert float(loss(texture, weave)) > 1.5
+    assert float(loss(texture, smooth)) > float(loss(texture, weave))
+
+
+@pytest.mark.parametrize("arguments", [{"scale": 1}, {"window": 5}])
+def test_spectrum_loss_names_bad_arguments(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"`{name}`.*Received: {name}="):
+        SpectrumLoss(**arguments)
+
+
+def test_spectrum_loss_refuses_images_smaller_than_two_windows():
+    images = np.zeros((1, 32, 28, 3))
+    with pytest.raises(ValueError, match=r"32 pixels.*\(1, 32, 28, 3\)"):
+        SpectrumLoss()(images, images)
 
 
 def keras_features(loss, images, layer, before_activation=False):

@@ -73,6 +73,7 @@ def test_save_and_load_with_every_loss(photos, tmp_path):
         pixel_loss="mae",
         pixel_weight=2.0,
         grid_weight=3.0,
+        spectrum_weight=4.0,
     )
     srgan.fit(photos, batch_size=4, verbose=0)
     srgan.save(tmp_path / "srgan.keras")
@@ -80,7 +81,12 @@ def test_save_and_load_with_every_loss(photos, tmp_path):
     assert loaded.get_config() == srgan.get_config()
     assert loaded.get_compile_config() == srgan.get_compile_config()
     assert loaded.content_loss.get_config() == srgan.content_loss.get_config()
-    for name in ("adversarial_loss", "pixel_weight", "grid_weight"):
+    for name in (
+        "adversarial_loss",
+        "pixel_weight",
+        "grid_weight",
+        "spectrum_weight",
+    ):
         assert getattr(loaded, name) == getattr(srgan, name)
     assert loaded.pixel_loss.distance == "absolute"
     norms = [

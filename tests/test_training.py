@@ -71,6 +71,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts(make_srgan, photos):
         adversarial_weight=0.5,
         pixel_weight=0.25,
         grid_weight=2.0,
+        spectrum_weight=3.0,
     )
     for logs in (
         srgan.train_on_batch(photos, return_dict=True),
@@ -80,6 +81,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts(make_srgan, photos):
             logs["content_loss"]
             + 0.25 * logs["pixel_loss"]
             + 2 * logs["grid_loss"]
+            + 3 * logs["spectrum_loss"]
             + 0.5 * logs["adversarial_loss"]
         )
         assert logs["loss"] == pytest.approx(parts, rel=1e-5)
