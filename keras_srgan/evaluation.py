@@ -16,6 +16,7 @@ from keras_srgan.checks import check_integer
 from keras_srgan.degradations import parse_degradation
 from keras_srgan.files import replacing
 from keras_srgan.grid import grid_strength
+from keras_srgan.losses import SpectrumLoss
 from keras_srgan.matching import Files
 from keras_srgan.matching import MatchedPhotos
 from keras_srgan.metrics import psnr
@@ -37,6 +38,7 @@ HEADINGS = {
     "color_shift": "Color shift",
     "low_frequency": "Low-frequency error",
     "grid": "Grid",
+    "spectrum": "Spectrum (dB)",
     "vgg54": "VGG54",
     "layered": "Layered",
     "lpips": "LPIPS",
@@ -50,6 +52,7 @@ FORMATS = {
     "color_shift": ".2f",
     "low_frequency": ".2f",
     "grid": ".2f",
+    "spectrum": ".2f",
     "niqe": ".2f",
 }
 
@@ -63,14 +66,16 @@ def pixel_metrics(channel: str = "y", scale: int = 4) -> dict[str, Metric]:
     Args:
         channel: `"y"` or `"rgb"`, the channels of PSNR and SSIM. Defaults to
             `"y"`.
-        scale: Integer, at least 2. The period of the grid. Defaults to `4`.
+        scale: Integer, at least 2. The period of the grid, and the scale of
+            `SpectrumLoss`. Defaults to `4`.
 
     Returns:
         Dict of name to a function of `hr` and `sr`, uint8 arrays of the same
         shape `(height, width, 3)`, that returns a float: `"psnr"` in dB,
         `"ssim"`, `"shift_red"`, `"shift_green"` and `"shift_blue"`, the mean
-        of `sr` minus that of `hr` in levels, and `"grid"`, the
-        `grid_strength` of `sr` in levels, NaN without flat areas.
+        of `sr` minus that of `hr` in levels, `"grid"`, the `grid_strength`
+        of `sr` in levels, NaN without flat areas, and `"spectrum"`, the
+        `SpectrumLoss` in dB, NaN for photos that are smaller than 32 pixels.
 
     Example:
 
@@ -94,6 +99,15 @@ def pixel_metrics(channel: str = "y", scale: int = 4) -> dict[str, Metric]:
             return math.nan
         return grid_strength(sr, scale)
 
+    spectrum_loss = SpectrumLoss(scale)
+
+    def spectrum(hr, sr):
+        if min(sr.shape[:2]) < 2 * spectrum_loss.window:
+            return math.nan
+        images = (image[None].astype("float32") for image in (hr, sr))
+        # From the natural logarithm of an amplitude.
+        return 20 / math.log(10) * float(spectrum_loss(*images))
+
     return {
         "psnr": figure(psnr),
         "ssim": figure(ssim),
@@ -101,6 +115,7 @@ def pixel_metrics(channel: str = "y", scale: int = 4) -> dict[str, Metric]:
         "shift_green": shift(1),
         "shift_blue": shift(2),
         "grid": grid,
+        "spectrum": spectrum,
     }
 
 

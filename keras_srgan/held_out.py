@@ -64,7 +64,11 @@ class HeldOut:
         vgg_weights: str | None = None,
     ):
         self.lr, self.hr, self.scale, self.score = lr, hr, scale, score
-        self._metrics = pixel_metrics(scale=scale)
+        self._metrics = {
+            name: fn
+            for name, fn in pixel_metrics(scale=scale).items()
+            if name not in ("grid", "spectrum")
+        }
         self._distances = VGGDistances(vgg_weights) if vgg_weights else None
 
     def measure(self, predict: Callable) -> list[Row]:

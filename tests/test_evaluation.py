@@ -95,6 +95,18 @@ def test_grid_is_that_of_the_result(save):
     assert cells[1][-1] == "–"
 
 
+def test_spectrum_is_the_loss_in_decibels(save):
+    texture = np.random.default_rng(0).integers(100, 156, (64, 56, 3), "uint8")
+    # Half the amplitude.
+    weak = (texture // 2 + 64).astype("uint8")
+    small = texture[:36, :36]
+    hr = save("hr", large=texture, small=small)
+    outputs = save("out", large=weak, small=small)
+    large, small = evaluate_images({"x": outputs}, hr)
+    assert large["spectrum"] == pytest.approx(20 * np.log10(2), rel=0.05)
+    assert np.isnan(small["spectrum"])
+
+
 def test_hr_is_cut_at_right_and_bottom_to_multiples_of_the_scale(
     save, photos, pair
 ):
