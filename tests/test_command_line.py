@@ -303,6 +303,7 @@ def test_full_disk(upscale):
     assert Path("photo-x4.png").read_bytes() == before
 
 
+@pytest.mark.once
 def test_ctrl_c_leaves_whole_files_and_can_be_repeated(upscale, models):
     Path("photos").mkdir()
     photo().save("photos/1.png")
@@ -550,6 +551,7 @@ def test_long_names_that_do_not_exist(upscale):
 NOT_UTF8 = b"caf\xe9.png"
 
 
+@pytest.mark.once
 def test_names_that_cannot_be_printed(upscale, models):
     """dangerzone #768: a name that is not UTF-8 ended the whole batch."""
     names = [

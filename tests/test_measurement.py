@@ -44,6 +44,7 @@ def write(tmp_path):
     return write
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("quality", [1, 20, 49, 50, 75, 90, 95, 100])
 @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:0"])
 def test_quality_is_exact(clean, write, quality, subsampling):
@@ -54,12 +55,14 @@ def test_quality_is_exact(clean, write, quality, subsampling):
     assert found.subsampling == subsampling
 
 
+@pytest.mark.once
 def test_other_tables_have_the_nearest_quality(clean, write):
     found = measure_photo(write(clean[0], ".jpg", qtables="web_high"))
     assert not found.exact
     assert 60 < found.quality < 95
 
 
+@pytest.mark.once
 def test_gray_jpeg(clean, write):
     path = write(clean[0][..., 0], ".jpg", quality=60)
     found = measure_photo(path)
@@ -67,6 +70,7 @@ def test_gray_jpeg(clean, write):
     assert found.subsampling is None
 
 
+@pytest.mark.once
 def test_clean_photos_measure_as_clean(clean, write, capsys):
     for image in clean:
         folder = write(image).parent
@@ -77,6 +81,7 @@ def test_clean_photos_measure_as_clean(clean, write, capsys):
     assert len(re.findall("none found", text)) == 3
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("sigma", [4, 8, 15])
 def test_noise(clean, write, sigma):
     rng = np.random.default_rng(0)
@@ -89,6 +94,7 @@ def test_noise(clean, write, sigma):
     assert np.median(found) == pytest.approx(sigma, rel=0.2)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("sigma", [0.8, 1.5, 2.5])
 def test_blur(clean, write, sigma):
     found = [
@@ -100,6 +106,7 @@ def test_blur(clean, write, sigma):
     assert np.median(found) == pytest.approx(sigma, rel=0.2)
 
 
+@pytest.mark.once
 def test_blur_noise_and_compression_together(clean, write):
     rng = np.random.default_rng(0)
     found = []
@@ -114,6 +121,7 @@ def test_blur_noise_and_compression_together(clean, write):
     assert np.median(blur) == pytest.approx(1.2, rel=0.25)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("factor", [1.5, 2, 3])
 def test_enlarged_photos(clean, write, factor):
     for image in clean:
