@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from keras_srgan.loading import load_generator
     from keras_srgan.losses import GridLoss
     from keras_srgan.losses import PixelLoss
-    from keras_srgan.losses import SpectrumLoss
     from keras_srgan.losses import VGGContentLoss
     from keras_srgan.metrics import PSNR
     from keras_srgan.metrics import SSIM
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from keras_srgan.muon import Muon
     from keras_srgan.preset import presets
     from keras_srgan.schedules import WarmupStableDecay
+    from keras_srgan.spectrum import SpectrumLoss
     from keras_srgan.srgan import SRGAN
     from keras_srgan.upscaling import Upscaler
     from keras_srgan.upscaling import upscale
@@ -55,7 +55,7 @@ _MODULES = {
     "PixelLoss": "losses",
     "SRGAN": "srgan",
     "SSIM": "metrics",
-    "SpectrumLoss": "losses",
+    "SpectrumLoss": "spectrum",
     "UNetDiscriminator": "discriminator",
     "Upscaler": "upscaling",
     "VGGContentLoss": "losses",

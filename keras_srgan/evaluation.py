@@ -16,13 +16,13 @@ from keras_srgan.checks import check_integer
 from keras_srgan.degradations import parse_degradation
 from keras_srgan.files import replacing
 from keras_srgan.grid import grid_strength
-from keras_srgan.losses import SpectrumLoss
 from keras_srgan.matching import Files
 from keras_srgan.matching import MatchedPhotos
 from keras_srgan.metrics import psnr
 from keras_srgan.metrics import ssim
 from keras_srgan.pictures import difference_sheet as difference_sheet
 from keras_srgan.pixels import quantize
+from keras_srgan.spectrum import SpectrumLoss
 from keras_srgan.upscaling import Upscaler
 
 # Headings and formats of table columns. Others have their name and ".4f".

@@ -12,12 +12,15 @@ from keras_srgan.generator import Generator
 from keras_srgan.image_model import ImageModel
 from keras_srgan.losses import GridLoss
 from keras_srgan.losses import PixelLoss
-from keras_srgan.losses import SpectrumLoss
 from keras_srgan.losses import VGGContentLoss
 from keras_srgan.losses import get_loss
 from keras_srgan.metrics import PSNR
 from keras_srgan.optimizers import GANOptimizer
 from keras_srgan.optimizers import get_optimizer
+from keras_srgan.spectrum import SpectrumLoss
+
+# The losses that can be added to the content loss.
+ADDED = ("pixel", "grid", "spectrum")
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
@@ -112,15 +115,8 @@ class SRGAN(ImageModel):
         for layer in (self.augmentation, self.degradation):
             layer.build((None, None, None, 3))
         self._loss_means = [
-            keras.metrics.Mean(name=name)
-            for name in (
-                "content_loss",
-                "pixel_loss",
-                "grid_loss",
-                "spectrum_loss",
-                "adversarial_loss",
-                "discriminator_loss",
-            )
+            keras.metrics.Mean(name=f"{name}_loss")
+            for name in ("content", *ADDED, "adversarial", "discriminator")
         ]
         self.built = True
         if compile:
@@ -315,15 +311,13 @@ class SRGAN(ImageModel):
         if not self.compiled:
             return []
         loss, *others = super().metrics
-        unused = set()
+        unused = {
+            f"{name}_loss"
+            for name in ADDED
+            if not getattr(self, f"{name}_weight")
+        }
         if not self.adversarial_weight:
             unused |= {"adversarial_loss", "discriminator_loss"}
-        if not self.pixel_weight:
-            unused |= {"pixel_loss"}
-        if not self.grid_weight:
-            unused |= {"grid_loss"}
-        if not self.spectrum_weight:
-            unused |= {"spectrum_loss"}
         return [loss] + [m for m in others if m.name not in unused]
 
     def compute_losses(self, data, training):
@@ -345,18 +339,12 @@ class SRGAN(ImageModel):
         content = ops.cast(self.content_loss(hr, sr), "float32") * self.replicas
         generator_loss = content
         parts = {"content_loss": content}
-        if self.pixel_weight:
-            pixel = self.replicas * self.pixel_loss(hr, sr)
-            generator_loss = generator_loss + self.pixel_weight * pixel
-            parts["pixel_loss"] = pixel
-        if self.grid_weight:
-            grid = self.replicas * self.grid_loss(hr, sr)
-            generator_loss = generator_loss + self.grid_weight * grid
-            parts["grid_loss"] = grid
-        if self.spectrum_weight:
-            spectrum = self.replicas * self.spectrum_loss(hr, sr)
-            generator_loss = generator_loss + self.spectrum_weight * spectrum
-            parts["spectrum_loss"] = spectrum
+        for name in ADDED:
+            weight = getattr(self, f"{name}_weight")
+            if weight:
+                part = self.replicas * getattr(self, f"{name}_loss")(hr, sr)
+                generator_loss = generator_loss + weight * part
+                parts[f"{name}_loss"] = part
         if self.adversarial_weight:
             real = self.discriminator(hr, training=training)
             fake = self.discriminator(sr, training=training)

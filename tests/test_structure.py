@@ -72,6 +72,7 @@ LAYERS = {
         "hub",
         "loading",
         "losses",
+        "spectrum",
         "masking",
         "matching",
         "msrresnet",
