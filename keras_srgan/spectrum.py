@@ -13,17 +13,18 @@ class SpectrumLoss(keras.losses.Loss):
     """Difference of local spectra: texture that is missing, or too much of it.
 
     It compares how strong the frequencies of the luma are, whatever their
-    phase: texture of the right strength at a wrong place costs nothing, and
-    missing texture costs as much as too much of it. Perceptual losses alone
-    train networks that draw most texture along rows and columns, which looks
-    like the weave of cloth; this loss wants as much in all other directions.
+    phase: texture of the right strength in the wrong place costs little, and
+    missing texture costs as much as too much of it. Networks trained with
+    perceptual losses alone can draw most texture along rows and columns,
+    which looks like woven cloth. This loss also asks for the texture in all
+    other directions.
 
     The power spectrum of windows that overlap by half is averaged over 3x3
     windows. The loss is the mean absolute difference of the logarithms of its
     root, over all frequencies that are not below those of the LR image, which
     are known. An amplitude twice as large as it should be costs 0.69, and so
-    does one half as large. Noise of a level of 255 is added to both spectra,
-    so that weaker texture does not count.
+    does one half as large. The power of noise with a standard deviation of
+    one level is added to both spectra, so that weaker texture hardly counts.
 
     Args:
         scale: Integer, at least 2. Frequencies below `1 / (2 * scale)` cycles
