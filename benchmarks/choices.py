@@ -28,6 +28,7 @@ from keras_srgan import load_generator
 from keras_srgan.evaluation import evaluate_images
 from keras_srgan.evaluation import mean_rows
 from keras_srgan.evaluation import pixel_metrics
+from keras_srgan.perceptual import LAYERS
 from keras_srgan.perceptual import VGGDistances
 from keras_srgan.run_folder import is_run
 from keras_srgan.settings import Settings
@@ -36,6 +37,14 @@ from keras_srgan.training import TrainingRun
 RECIPES = pathlib.Path(__file__).parent.parent / "recipes"
 # Two fifths of all steps.
 DECAY = 2 / 3
+
+
+# The distance that `keras-srgan evaluate` calls layered.
+NORMALIZED = {
+    "before_activation": False,
+    "distance": "normalized",
+    "layer": dict.fromkeys(LAYERS, 0.5),
+}
 
 
 def with_generator(filters, upsampling):
@@ -76,6 +85,8 @@ TABLES = {
             "relativistic": {"adversarial_loss": "relativistic"},
             "U-Net": {"discriminator": {"type": "unet", "filters": 32}},
             "after activation": {"vgg": {"before_activation": False}},
+            "normalized distance": {"vgg": NORMALIZED},
+            "spectrum loss": {"spectrum_weight": 0.3, "grid_weight": 25.0},
         },
     ),
 }
@@ -199,7 +210,9 @@ if costs:
     columns += ["parameters", "operations", "s per megapixel"]
 columns += [f"PSNR, seed {seed}" for seed in range(options.seeds)] + ["mean"]
 distances = [
-    n for n in ("layered", "vgg54", "grid") if options.table == "stage-two"
+    name
+    for name in ("layered", "vgg54", "grid", "spectrum")
+    if options.table == "stage-two"
 ]
 columns += distances
 rows = []
