@@ -63,6 +63,7 @@ TABLES = {
             "4 crops of 192": {"batch_size": 4, "crop_size": 192},
             "64 crops of 48": {"batch_size": 64, "crop_size": 48},
             "squared error": {"content_loss": "mse"},
+            "Charbonnier": {"content_loss": "charbonnier"},
             "flips only": {"augmentation": {"turn": False}},
             "no drawings": {},
         },

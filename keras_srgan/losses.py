@@ -11,6 +11,11 @@ from keras_srgan.vgg import VGG19Features
 from keras_srgan.vgg import unit_features
 
 DISTANCES = {"squared": ops.square, "absolute": ops.abs}
+PIXEL_DISTANCES = {
+    **DISTANCES,
+    # 2e-3 is 1e-3 for photos in [0, 1], the usual choice.
+    "charbonnier": lambda x: ops.sqrt(ops.square(x) + 2e-3**2),
+}
 FEATURE_DISTANCES = (*DISTANCES, "normalized")
 VANILLA = ADVERSARIAL_LOSSES["vanilla"]
 
@@ -24,9 +29,11 @@ class PixelLoss(keras.losses.Loss):
     and brightness.
 
     Args:
-        distance: String, `"squared"` for the mean squared difference or
+        distance: String, `"squared"` for the mean squared difference,
             `"absolute"` for the mean absolute difference, which is twice that
-            of photos in [0, 1]. Defaults to `"squared"`.
+            of photos in [0, 1], or `"charbonnier"` for the mean of
+            `sqrt(difference**2 + epsilon**2)`, which is smooth at 0, with an
+            `epsilon` of 1e-3 for photos in [0, 1]. Defaults to `"squared"`.
 
     Call arguments:
         y_true: HR images, `(batch, height, width, 3)`, RGB in [0, 255].
@@ -46,21 +53,30 @@ class PixelLoss(keras.losses.Loss):
     PixelLoss("absolute")(black, white)  # 2.0
     ```
 
-    Reference: Ledig et al., "Photo-Realistic Single Image Super-Resolution
+    References: Ledig et al., "Photo-Realistic Single Image Super-Resolution
     Using a Generative Adversarial Network" (2017), equation 4,
-    https://arxiv.org/abs/1609.04802
+    https://arxiv.org/abs/1609.04802; Lai et al., "Deep Laplacian Pyramid
+    Networks for Fast and Accurate Super-Resolution" (2017), section 3.3,
+    https://arxiv.org/abs/1704.03915
     """
 
     def __init__(self, distance="squared", *, name="pixel_loss", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.distance = _check_distance(distance)
+        self.distance = _check_distance(distance, PIXEL_DISTANCES)
 
     def call(self, y_true, y_pred):
         difference = (y_true - y_pred) / 127.5
-        return ops.mean(DISTANCES[self.distance](difference), axis=-1)
+        return ops.mean(PIXEL_DISTANCES[self.distance](difference), axis=-1)
 
     def get_config(self):
         return {**super().get_config(), "distance": self.distance}
+
+
+PIXEL_LOSSES = {
+    "mse": lambda: PixelLoss("squared"),
+    "mae": lambda: PixelLoss("absolute"),
+    "charbonnier": lambda: PixelLoss("charbonnier"),
+}
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
@@ -332,7 +348,7 @@ class VGGContentLoss(keras.losses.Loss):
         }
 
 
-def _check_distance(distance, distances=tuple(DISTANCES)):
+def _check_distance(distance, distances):
     if distance not in distances:
         raise ValueError(
             f"`distance` must be one of {', '.join(map(repr, distances))}. "

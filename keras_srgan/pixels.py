@@ -1,6 +1,9 @@
 import numpy as np
 from PIL import Image
 
+# Shares of R, G and B in the luma.
+LUMA = np.array([0.299, 0.587, 0.114])
+
 
 def white_level(dtype: np.dtype) -> int:
     """Returns the level of white: 65535 for uint16, else 255."""

@@ -8,7 +8,8 @@ import tomllib
 import typing
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-CONTENT_LOSSES = ("mae", "mse", "vgg")
+PIXEL_LOSSES = ("mse", "mae", "charbonnier")
+CONTENT_LOSSES = (*PIXEL_LOSSES, "vgg")
 OPTIMIZERS = ("adam", "muon")
 
 # Settings that differ between the two stages of training. Stage two starts from
@@ -115,7 +116,7 @@ class Settings:
         "vanilla", "vanilla, relativistic, hinge, least_squares"
     )
     pixel_weight: float | None = _setting(None, "weight of the pixel loss")
-    pixel_loss: str = _setting("mse", "mse or mae")
+    pixel_loss: str = _setting("mse", ", ".join(PIXEL_LOSSES))
     grid_weight: float = _setting(0.0, "weight of the loss against a grid")
     spectrum_weight: float = _setting(0.0, "weight of the loss on texture")
 

@@ -3,9 +3,7 @@ import numpy as np
 from keras import ops
 
 from keras_srgan.checks import check_integer
-
-# Shares of R, G and B in the luma.
-LUMA = (0.299, 0.587, 0.114)
+from keras_srgan.pixels import LUMA
 
 
 @keras.saving.register_keras_serializable(package="keras_srgan")
@@ -71,7 +69,7 @@ class SpectrumLoss(keras.losses.Loss):
             and np.hypot(u, v) * 2 * scale >= window
         ]
         waves = np.stack([*np.real(waves), *np.imag(waves)], axis=-1)
-        kernel = np.array(LUMA)[:, None] * waves[:, :, None]
+        kernel = LUMA[:, None] * waves[:, :, None]
         self._kernel = kernel.astype("float32")
         self._noise = float(np.sum(taper**2))
 

@@ -10,8 +10,8 @@ from keras_srgan.discriminator import Discriminator
 from keras_srgan.export import export
 from keras_srgan.generator import Generator
 from keras_srgan.image_model import ImageModel
+from keras_srgan.losses import PIXEL_LOSSES
 from keras_srgan.losses import GridLoss
-from keras_srgan.losses import PixelLoss
 from keras_srgan.losses import VGGContentLoss
 from keras_srgan.losses import get_loss
 from keras_srgan.metrics import PSNR
@@ -187,7 +187,8 @@ class SRGAN(ImageModel):
                 epsilon 1e-8.
             discriminator_optimizer: Likewise; another object.
             content_loss: `"vgg"` for `VGGContentLoss()`, `"mse"` for
-                `PixelLoss()`, `"mae"` for `PixelLoss("absolute")`, or a
+                `PixelLoss()`, `"mae"` for `PixelLoss("absolute")`,
+                `"charbonnier"` for `PixelLoss("charbonnier")`, or a
                 `keras.losses.Loss` of HR and generated images in [0, 255].
                 Defaults to `"vgg"`.
             adversarial_weight: Float, at least 0. Weight of the adversarial
@@ -203,8 +204,8 @@ class SRGAN(ImageModel):
             adversarial_loss: String. `"vanilla"`, the cross-entropy of the
                 paper; `"relativistic"`, the relativistic average of ESRGAN;
                 `"hinge"`; or `"least_squares"`. Defaults to `"vanilla"`.
-            pixel_loss: `"mse"`, `"mae"` or a `keras.losses.Loss`, as for
-                `content_loss`. Defaults to `"mse"`.
+            pixel_loss: As `content_loss`, without `"vgg"`. Defaults to
+                `"mse"`.
             grid_weight: Float, at least 0. Weight of `GridLoss(scale)`, which
                 prevents a grid with the period of the LR pixels. HR images
                 must then be at least `8 * scale` pixels high and wide.
@@ -245,13 +246,9 @@ class SRGAN(ImageModel):
                 f"`adversarial_loss` must be one of {[*ADVERSARIAL_LOSSES]}. "
                 f"Received: adversarial_loss={adversarial_loss!r}"
             )
-        pixel_losses = {
-            "mse": lambda: PixelLoss("squared"),
-            "mae": lambda: PixelLoss("absolute"),
-        }
         named = {
             "vgg": lambda: VGGContentLoss(vgg_dtype=self.dtype_policy),
-            **pixel_losses,
+            **PIXEL_LOSSES,
         }
         self._compile_arguments = keras.saving.serialize_keras_object(
             {
@@ -272,7 +269,7 @@ class SRGAN(ImageModel):
             }
         )
         self.content_loss = get_loss("content_loss", content_loss, named)
-        self.pixel_loss = get_loss("pixel_loss", pixel_loss, pixel_losses)
+        self.pixel_loss = get_loss("pixel_loss", pixel_loss, PIXEL_LOSSES)
         self.grid_loss = GridLoss(self.scale)
         self.spectrum_loss = SpectrumLoss(self.scale)
         self.adversarial_loss = adversarial_loss

@@ -15,6 +15,7 @@ from keras_srgan.checks import get_generator
 from keras_srgan.checks import is_integer
 from keras_srgan.photo import open_photo
 from keras_srgan.photo import upright
+from keras_srgan.pixels import LUMA
 from keras_srgan.pixels import quantize
 from keras_srgan.pixels import resize_channel
 from keras_srgan.pixels import spread_colors
@@ -30,7 +31,6 @@ COMPILES_PER_SHAPE = {"jax"}
 # The first sizes of photos get windows that fit exactly: one photo, or a folder
 # of photos of one size, is not slowed by padding.
 EXACT_SIZES = 2
-LUMA = np.array([0.299, 0.587, 0.114], "float32")
 
 Picture = TypeVar("Picture", Image.Image, np.ndarray)
 
@@ -240,7 +240,7 @@ class Upscaler:
                 rgb = stage(rgb, progress)
             _check_finite(rgb)
             if colors == 1:
-                rgb = rgb @ LUMA[:, None]
+                rgb = rgb @ LUMA[:, None].astype("float32")
             return quantize(rgb * np.float32(white_level(dtype) / 255), dtype)
 
         fill_tiles(

@@ -199,7 +199,11 @@ ADVERSARIAL = {
         ),
     ),
 }
-PIXEL = {"mse": functional.mse_loss, "mae": functional.l1_loss}
+PIXEL = {
+    "mse": functional.mse_loss,
+    "mae": functional.l1_loss,
+    "charbonnier": lambda sr, hr: ((sr - hr) ** 2 + 4e-6).sqrt().mean(),
+}
 LAYERS = {"block1_conv2": 0.1, "block2_conv1": 1.0, "block3_conv1": 0.5}
 DISCRIMINATORS = {
     "plain": (lambda: Discriminator(filters=4), TorchDiscriminator),
@@ -217,7 +221,7 @@ DISCRIMINATORS = {
         ("vgg", "vanilla", None, 0, "plain"),
         ("mse", "vanilla", None, 0, "plain"),
         ("layers", "relativistic", "mae", 0, "plain"),
-        ("normalized", "vanilla", None, 0, "plain"),
+        ("normalized", "vanilla", "charbonnier", 0, "plain"),
         ("mse", "hinge", "mse", 3, "spectral"),
         ("mae", "least_squares", "mse", 3, "unet"),
     ],

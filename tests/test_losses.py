@@ -20,6 +20,10 @@ def test_pixel_loss_is_in_the_units_of_the_networks():
     black = np.zeros((2, 4, 4, 3))
     assert float(PixelLoss()(black, black + 255)) == pytest.approx(4)
     assert float(PixelLoss("absolute")(black, black + 255)) == pytest.approx(2)
+    # The root of 2**2 + 0.002**2, and its least value.
+    charbonnier = PixelLoss("charbonnier")
+    assert float(charbonnier(black, black + 255)) == pytest.approx(2.000001)
+    assert float(charbonnier(black, black)) == pytest.approx(0.002)
     with pytest.raises(ValueError, match="`distance`.*distance='l1'"):
         PixelLoss("l1")
 

@@ -13,11 +13,11 @@ from keras_srgan.degradations.jpeg import DCT
 from keras_srgan.degradations.jpeg import LUMINANCE
 from keras_srgan.degradations.jpeg import scale_table
 from keras_srgan.photo import open_stored
+from keras_srgan.pixels import LUMA
 
 MAX_SIDE = 1024
 MIN_SIDE = 64
 WINDOW = 32
-LUMA = np.array([0.299, 0.587, 0.114])
 # Standard deviation of luma where that of independent R, G and B is 1.
 LUMA_OF_COLOR = np.linalg.norm(LUMA)
 FREQUENCY = np.add.outer(np.arange(8), np.arange(8))
