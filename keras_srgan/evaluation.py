@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from keras_srgan.checks import check_integer
+from keras_srgan.degradations import degrade_photo
 from keras_srgan.degradations import parse_degradation
 from keras_srgan.files import replacing
 from keras_srgan.grid import grid_strength
@@ -21,7 +22,6 @@ from keras_srgan.matching import MatchedPhotos
 from keras_srgan.metrics import psnr
 from keras_srgan.metrics import ssim
 from keras_srgan.pictures import difference_sheet as difference_sheet
-from keras_srgan.pixels import quantize
 from keras_srgan.spectrum import SpectrumLoss
 from keras_srgan.upscaling import Upscaler
 
@@ -236,11 +236,7 @@ def evaluate_images(
         if lr_image is None and enlarge:
             lr_image = photos.degrade(hr_image)
         if degradation != "clean":
-            # A new layer for each photo: its noise is always the same.
-            layer = parse_degradation(degradation)
-            lr_image = quantize(
-                keras.ops.convert_to_numpy(layer(lr_image[None]))[0], "uint8"
-            )
+            lr_image = degrade_photo(lr_image, degradation)
         for title in systems:
 
             def step(fraction):

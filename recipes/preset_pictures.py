@@ -11,7 +11,6 @@ The presets were not trained on these photos.
 
 import argparse
 
-import keras
 import numpy as np
 import skimage
 from PIL import Image
@@ -19,7 +18,7 @@ from PIL import ImageDraw
 
 from keras_srgan import Upscaler
 from keras_srgan import load_generator
-from keras_srgan.degradations import parse_degradation
+from keras_srgan.degradations import degrade_photo
 
 # Photo, and the left and top of the crop, by zoom.
 CROPS = {
@@ -76,10 +75,7 @@ for row, (name, left, top) in enumerate(crops):
     small = photo.resize([side // 4 for side in size], Image.Resampling.BICUBIC)
     if options.degradation:
         steps = options.degradation[row % len(options.degradation)]
-        batch = parse_degradation(steps)(np.asarray(small)[None])
-        small = Image.fromarray(
-            keras.ops.convert_to_numpy(batch)[0].astype("uint8")
-        )
+        small = Image.fromarray(degrade_photo(np.asarray(small), steps))
     images = [
         small.resize(size, Image.Resampling.BICUBIC),
         *(Image.fromarray(u(np.asarray(small))) for u in upscalers),

@@ -89,6 +89,7 @@ def test_settings_hold_out_photos_and_keep_the_kind_of_model(folder):
     assert settings.stage == "psnr"
 
 
+@pytest.mark.once
 def test_lr_images_are_degraded_as_the_photos_are(folder, drawn):
     for i, photo in enumerate(drawn):
         (folder / f"photos/{i}.png").unlink()
@@ -114,6 +115,7 @@ def enlarge(photo):
     return photo.resize((168, 168), Image.Resampling.BICUBIC)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("spoil", "suffix", "reason"),
     [
@@ -162,6 +164,7 @@ def test_a_better_model_is_kept(folder):
         assert sheet.width > 4 * 112
 
 
+@pytest.mark.once
 def test_a_model_that_is_no_better_is_not_written(folder):
     settings, _ = make_settings(folder, learning_rate=1e-12)
     adaptation = Adaptation.create(folder / "run", settings)
@@ -307,6 +310,7 @@ def test_training_goes_back_to_the_best_state(photos, tmp_path):
 # === Command ===
 
 
+@pytest.mark.once
 def test_command(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     text = "".join(f"{name} = {value}\n" for name, value in TINY.items())

@@ -154,6 +154,7 @@ def enlarge(*arguments):
     return main(["upscale", "photo.png", *map(str, arguments)])
 
 
+@pytest.mark.once
 def test_the_command_blends(folder, capsys):
     for detail in DETAILS:
         assert enlarge("--detail", detail, "-o", f"{detail}.png") == 0

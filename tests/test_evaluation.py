@@ -78,6 +78,7 @@ def test_figures_are_those_of_the_metrics(save, pair):
         np.testing.assert_allclose(colors, shift, atol=1e-9)
 
 
+@pytest.mark.once
 def test_grid_is_that_of_the_result(save):
     flat = np.full((48, 40, 3), 100, "uint8")
     grid = flat.copy()
@@ -95,6 +96,7 @@ def test_grid_is_that_of_the_result(save):
     assert cells[1][-1] == "–"
 
 
+@pytest.mark.once
 def test_spectrum_is_the_loss_in_decibels(save):
     texture = np.random.default_rng(0).integers(100, 156, (64, 56, 3), "uint8")
     # Half the amplitude.
@@ -107,6 +109,7 @@ def test_spectrum_is_the_loss_in_decibels(save):
     assert np.isnan(small["spectrum"])
 
 
+@pytest.mark.once
 def test_hr_is_cut_at_right_and_bottom_to_multiples_of_the_scale(
     save, photos, pair
 ):

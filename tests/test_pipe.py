@@ -197,6 +197,7 @@ def test_terminals_are_refused(upscale, monkeypatch, stream):
     assert "terminal" in err
 
 
+@pytest.mark.once
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX pipes")
 def test_a_closed_pipe_ends_quietly(models, tmp_path):
     path = tmp_path / "frames"

@@ -449,6 +449,7 @@ print(list(presets()))
     assert result.stdout.strip() == str(list(NAMES))
 
 
+@pytest.mark.once
 def test_keras_hub_is_not_imported(packed):
     code = (
         "import sys; sys.modules['keras_hub'] = None;"
@@ -576,6 +577,7 @@ def face():
 COMPACT = [name for name in NAMES if name.endswith(("_base", "_small"))]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", COMPACT)
 def test_flat_areas_have_no_grid(name):
     from skimage import data
@@ -586,6 +588,7 @@ def test_flat_areas_have_no_grid(name):
     assert grid_strength(large) < 0.15
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["srgan_x4_photos", "srresnet_x4_photos"])
 def test_presets_for_degraded_photos_restore_them(name):
     """Each is better than bicubic, and than the preset for clean photos."""
@@ -609,6 +612,7 @@ def test_presets_for_degraded_photos_restore_them(name):
         assert ours > max(others) + 0.1
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", NAMES)
 def test_a_preset_beats_bicubic_and_keeps_the_colors(name):
     """On a clean photo that is not in the training data."""

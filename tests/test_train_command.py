@@ -68,6 +68,7 @@ def test_train_resume_and_finish(train, tmp_path):
     assert (tmp_path / "run/finish-0002-0003/results.md").exists()
 
 
+@pytest.mark.once
 def test_degradation_of_a_folder(train, tmp_path):
     (tmp_path / "seen").mkdir()
     levels = np.random.default_rng(0).integers(0, 256, (80, 80, 3), "uint8")

@@ -244,6 +244,7 @@ def test_a_run_killed_anywhere_ends_as_if_it_had_not_been(
             (folder / "gone").rename(seen)
 
 
+@pytest.mark.once
 def test_a_finished_run_says_so_and_trains_nothing(
     folder, make_settings, capsys
 ):
@@ -260,6 +261,7 @@ def test_a_finished_run_says_so_and_trains_nothing(
     assert capsys.readouterr().out.count("nothing to train") == 2
 
 
+@pytest.mark.once
 def test_a_run_that_diverges_stops(folder, make_settings):
     run = TrainingRun.create(folder / "run", make_settings())
     run.train(epochs=1)
@@ -274,6 +276,7 @@ def test_a_run_that_diverges_stops(folder, make_settings):
     assert TrainingRun.open(folder / "run").epochs_done == 1
 
 
+@pytest.mark.once
 def test_a_finished_run_can_be_continued(folder, make_settings):
     """The decay leaves the constant-rate state as it is."""
     one, other = folder / "one", folder / "other"
@@ -289,6 +292,7 @@ def test_a_finished_run_can_be_continued(folder, make_settings):
     assert read(one)["history.csv"] == read(other)["history.csv"]
 
 
+@pytest.mark.once
 def test_a_run_ends_after_its_minutes(folder, make_settings, capsys):
     run = TrainingRun.create(folder / "run", make_settings())
     assert run.train(minutes=1e-4)
@@ -311,6 +315,7 @@ def test_nothing_is_replaced_unasked(folder, make_settings):
         TrainingRun.create(directory, make_settings())
 
 
+@pytest.mark.once
 def test_two_processes_cannot_train_in_one_folder(folder, make_settings):
     run = TrainingRun.create(folder / "run", make_settings())
     leftover = folder / "run/pictures/.keras-srgan-x"
@@ -377,6 +382,7 @@ def test_a_new_discriminator_trains_alone_first(folder, make_settings, capsys):
         np.testing.assert_array_equal(before, after)
 
 
+@pytest.mark.once
 def test_a_run_on_pairs(folder, make_settings):
     (folder / "lr").mkdir()
     for path in sorted((folder / "photos").iterdir()):

@@ -7,6 +7,7 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 
 from keras_srgan import Generator
 from keras_srgan import load_generator
@@ -56,6 +57,7 @@ def test_the_wide_network_gives_the_same_pictures_and_can_learn(tmp_path):
     assert (kernel[:, :, 4:] != 0).all()
 
 
+@pytest.mark.once
 def test_what_cannot_be_widened(tmp_path):
     result = run(tmp_path, Generator(num_blocks=1, filters=4), "--filters=8")
     assert result.returncode and "pixel_shuffle_direct" in result.stderr

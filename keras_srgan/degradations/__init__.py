@@ -11,6 +11,7 @@ from keras_srgan.degradations.jpeg import JPEGCompression
 from keras_srgan.degradations.measurement import PhotoMeasurement
 from keras_srgan.degradations.measurement import measure_photo
 from keras_srgan.degradations.noise import SensorNoise
+from keras_srgan.degradations.parse import degrade_photo
 from keras_srgan.degradations.parse import parse_degradation
 from keras_srgan.degradations.photo import PhotoDegradation
 from keras_srgan.degradations.report import PhotoReport
@@ -28,6 +29,7 @@ __all__ = [
     "RandomResize",
     "SensorNoise",
     "SincFilter",
+    "degrade_photo",
     "measure_photo",
     "parse_degradation",
 ]

@@ -1,8 +1,12 @@
+import keras
+import numpy as np
+
 from keras_srgan.degradations.blur import GaussianBlur
 from keras_srgan.degradations.chain import DegradationChain
 from keras_srgan.degradations.jpeg import JPEGCompression
 from keras_srgan.degradations.noise import SensorNoise
 from keras_srgan.degradations.sinc import SincFilter
+from keras_srgan.pixels import quantize
 
 LAYERS = {
     "blur": GaussianBlur,
@@ -59,3 +63,38 @@ def parse_degradation(text: str, seed: int | None = 0) -> DegradationChain:
             ) from error
         layers.append(layer)
     return DegradationChain(layers)
+
+
+def degrade_photo(photo: np.ndarray, text: str) -> np.ndarray:
+    """Returns one photo, degraded as a text such as `"blur:1+jpeg:75"` says.
+
+    The noise of a photo is the same each time.
+
+    Args:
+        photo: uint8 array of shape `(height, width, 3)`, RGB in [0, 255].
+        text: String, as for `parse_degradation`.
+
+    Returns:
+        A uint8 array of the same shape.
+
+    Raises:
+        ValueError: as `parse_degradation`.
+
+    Example:
+
+    ```python
+    import numpy as np
+    from keras_srgan.degradations import degrade_photo
+
+    photo = np.random.randint(0, 256, (32, 48, 3), "uint8")
+    degrade_photo(photo, "noise:5+jpeg:75")
+    ```
+    """
+    # A new layer for each photo draws the same noise.
+    degrade = parse_degradation(text)
+    if keras.backend.backend() == "jax":
+        # JAX compiles one program per size, rather than one per operation.
+        images = keras.Input(photo.shape, dtype="uint8")
+        degrade = keras.Sequential([images, degrade]).predict_on_batch
+    degraded = keras.ops.convert_to_numpy(degrade(photo[None]))
+    return quantize(degraded[0], "uint8")

@@ -360,6 +360,7 @@ def test_a_generator_needs_the_levels_of_the_converter():
 # === Imports and commands ===
 
 
+@pytest.mark.once
 def test_the_command_takes_a_saved_task(tmp_path, levels):
     """In a process that has not imported its class."""
     task = SRGANImageUpscaler.from_generator(make_generator(TINY))
