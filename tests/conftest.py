@@ -8,8 +8,6 @@ os.environ.setdefault(
     os.path.join(tempfile.gettempdir(), "keras_srgan_tests_jax_cache"),
 )
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-# JAX compiles random numbers for each shape, and these four times as fast.
-os.environ.setdefault("JAX_THREEFRY_PARTITIONABLE", "0")
 # PyTorch's threads spin while they wait: on a busy machine, for ever.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("KMP_BLOCKTIME", "0")
