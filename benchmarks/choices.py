@@ -37,8 +37,6 @@ from keras_srgan.training import TrainingRun
 RECIPES = pathlib.Path(__file__).parent.parent / "recipes"
 # Two fifths of all steps.
 DECAY = 2 / 3
-
-
 # The distance that `keras-srgan evaluate` calls layered.
 NORMALIZED = {
     "before_activation": False,
@@ -210,11 +208,9 @@ columns = ["setting", "steps"]
 if costs:
     columns += ["parameters", "operations", "s per megapixel"]
 columns += [f"PSNR, seed {seed}" for seed in range(options.seeds)] + ["mean"]
-distances = [
-    name
-    for name in ("layered", "vgg54", "grid", "spectrum")
-    if options.table == "stage-two"
-]
+distances = ()
+if options.table == "stage-two":
+    distances = ("layered", "vgg54", "grid", "spectrum")
 columns += distances
 rows = []
 for name, measured in results.items():

@@ -110,7 +110,6 @@ np.savez(
 """
 
 
-@pytest.mark.once
 def test_a_model_goes_on_training_on_another_backend(photos, tmp_path):
     srgan = make_srgan()
     srgan.compile(content_loss="mse")

@@ -339,11 +339,14 @@ def test_shares_of_images_are_blurred_and_noisy(photo):
         assert layer.get_config()["blurred"] == 0.25
 
 
-def test_training_resumes_with_the_draws_that_come_next(photos, tmp_path):
+@pytest.mark.parametrize("order", [1, 2])
+def test_training_resumes_with_the_draws_that_come_next(
+    photos, tmp_path, order
+):
     srgan = SRGAN(
         Generator(num_blocks=1, filters=4),
         Discriminator(filters=2),
-        degradation=PhotoDegradation(order=2),
+        degradation=PhotoDegradation(order=order),
     )
     srgan.compile(content_loss="mse")
     srgan.fit(photos, batch_size=4, verbose=0)

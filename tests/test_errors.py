@@ -111,7 +111,10 @@ def test_sample_weights(srgan, photos):
         ({"pixel_weight": float("nan")}, "`pixel_weight`.*=nan"),
         ({"grid_weight": -1}, "`grid_weight`.*=-1"),
         ({"spectrum_weight": -1}, "`spectrum_weight`.*=-1"),
-        ({"pixel_loss": "vgg"}, "`pixel_loss`.*'mae', 'charb.*='vgg'"),
+        (
+            {"pixel_loss": "vgg"},
+            "`pixel_loss`.*'mse', 'mae', 'charbonnier'.*='vgg'",
+        ),
         ({"adversarial_loss": "gan"}, "`adversarial_loss`.*'hinge'.*='gan'"),
         ({"generator_optimizer": "adamant"}, "adamant"),
     ],

@@ -176,14 +176,13 @@ def test_parsed_degradations_apply_in_order(clean):
         result = degrade_photo(lr, text)
         assert result.shape == lr.shape and result.dtype == "uint8"
         np.testing.assert_array_equal(degrade_photo(lr, text), result)
+        layer = ops.convert_to_numpy(parse_degradation(text)(lr[None]))[0]
+        np.testing.assert_array_equal(layer, layer.round())
+        assert np.abs(layer - result).mean() < 0.01
         results[text] = result.astype(int)
     expected = ndimage.gaussian_filter(lr, (1, 1, 0), mode="reflect")
-    assert np.abs(results["blur:1"] - expected).max() <= 1
+    assert np.abs(results["blur:1"] - expected).max() < 0.6
     assert (results["noise:5"] - lr).std() == pytest.approx(5, rel=0.1)
-    layer = parse_degradation("noise:5")
-    np.testing.assert_array_equal(
-        ops.convert_to_numpy(layer(lr[None]))[0], results["noise:5"]
-    )
     names = [
         type(step).__name__
         for step in parse_degradation("sinc:2 + jpeg:50").degradations

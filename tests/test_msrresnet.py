@@ -196,7 +196,6 @@ def test_tiles_make_no_difference():
     np.testing.assert_allclose(tiled.astype(float), whole, atol=0.51)
 
 
-@pytest.mark.once
 def test_it_is_saved_trained_and_used_by_the_commands(tmp_path, photos):
     network = MSRResNet(num_blocks=1, filters=4)
     srgan = SRGAN(network, Discriminator(filters=2))
